@@ -1,0 +1,95 @@
+# brrr: one build system, no configure step. `make help` lists the targets.
+#
+# A new file needs no edit here: sources are found by wildcard, and a source
+# that sits in a folder named like an instruction set gets that set's flags.
+
+MODE ?= release
+B    := build/$(MODE)
+ifeq ($(origin CC),default)
+CC   := gcc
+endif
+
+FLAGS_release := -O2 -g
+FLAGS_debug   := -Og -g -DBRRR_DEBUG
+FLAGS_asan    := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+FLAGS_tsan    := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
+FLAGS_fuzz    := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all
+ifeq ($(FLAGS_$(MODE)),)
+$(error MODE=$(MODE) is unknown: use release, debug, asan, tsan or fuzz)
+endif
+# libFuzzer lives in clang.
+ifeq ($(MODE),fuzz)
+CC := clang-14
+endif
+
+# One line for each instruction-set folder.
+ISA_c      := -O3
+ISA_avx2   := -O3 -mavx2 -mfma -mf16c -mbmi2
+ISA_avx512 := -O3 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mfma -mf16c -mbmi2 -mprefer-vector-width=512
+
+# No -ffast-math, ever; contraction off because clang fuses a*b+c by itself and
+# the same request must give the same bits whatever compiled the engine.
+WARN     := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wpointer-arith
+CFLAGS   ?=
+VERSION  := 0.1.0
+DEFAULT_MODEL := SmolLM2-135M-Instruct.Q4_1.gguf
+BASE     := -DBRRR_VERSION=\"$(VERSION)\" -DBRRR_DEFAULT_MODEL=\"$(DEFAULT_MODEL)\" -std=c17 -D_GNU_SOURCE -Isrc -Iinclude -fPIC -pthread -fvisibility=hidden \
+            -ffp-contract=off -fno-math-errno -fno-trapping-math $(WARN)
+HARDEN   := -fstack-protector-strong -fcf-protection
+ifeq ($(MODE),release)
+HARDEN   += -D_FORTIFY_SOURCE=2
+endif
+PKGS     := jansson libpcre2-8 libutf8proc libedit
+PKG_C    := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+LIB_LIBS := $(shell pkg-config --libs jansson libpcre2-8 libutf8proc 2>/dev/null) -lm -pthread
+CMD_LIBS := $(shell pkg-config --libs libedit 2>/dev/null)
+LDFLAGS  ?=
+LINK     := -pie -Wl,-z,relro,-z,now
+
+LIB_SRC  := $(filter-out src/cmd/%,$(wildcard src/*/*.c src/kernels/*/*.c))
+CMD_SRC  := $(wildcard src/cmd/*.c)
+LIB_OBJ  := $(LIB_SRC:%.c=$(B)/%.o)
+CMD_OBJ  := $(CMD_SRC:%.c=$(B)/%.o)
+
+folder    = $(notdir $(patsubst %/,%,$(dir $1)))
+isa_flags = $(if $(filter src/kernels/%,$1),$(ISA_$(call folder,$1)))
+san_flags = $(filter -fsanitize% -fno-sanitize%,$(FLAGS_$(MODE)))
+
+.PHONY: all lib test check fuzz fuzz-replay bench example lint format clean help
+all: $(B)/brrr lib                          ## build/$(MODE)/brrr and the library (default)
+lib: $(B)/libbrrr.a $(B)/libbrrr.so         ## libbrrr.a and libbrrr.so (public header: include/brrr.h)
+
+$(B)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(BASE) $(HARDEN) $(PKG_C) $(FLAGS_$(MODE)) $(call isa_flags,$<) $(CFLAGS) -MMD -MP -c $< -o $@
+
+$(B)/brrr: $(CMD_OBJ) $(LIB_OBJ)
+	$(CC) $(san_flags) $(if $(filter fuzz,$(MODE)),-fsanitize=fuzzer-no-link) $(LINK) $(LDFLAGS) $^ $(LIB_LIBS) $(CMD_LIBS) -o $@
+
+# The archive is one object in which only brrr_* stays visible (checked by tools/check-symbols).
+$(B)/libbrrr.a: $(LIB_OBJ)
+	ld -r $^ -o $(B)/libbrrr.o
+	objcopy -w --keep-global-symbol='brrr_*' $(B)/libbrrr.o
+	rm -f $@ && ar rcs $@ $(B)/libbrrr.o
+
+$(B)/libbrrr.so: $(LIB_OBJ)
+	$(CC) -shared $(san_flags) -Wl,-z,relro,-z,now $(LDFLAGS) $^ $(LIB_LIBS) -o $@
+
+-include tests/tests.mk
+
+lint:                                       ## layers, sizes, formatting, headers that compile alone
+	tools/check-layers
+	tools/check-size
+	clang-format-14 --dry-run -Werror $$(git ls-files '*.c' '*.h')
+
+format:                                     ## rewrite the sources with clang-format
+	clang-format-14 -i $$(git ls-files '*.c' '*.h')
+
+clean:                                      ## remove build/
+	rm -rf build
+
+help:                                       ## this list
+	@echo "usage: make [target] [MODE=release|debug|asan|tsan|fuzz] [CC=gcc|clang-14]"
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | sort | awk -F'\t' '{printf "  %-12s %s\n", $$1, $$2}'
+
+-include $(LIB_OBJ:.o=.d) $(CMD_OBJ:.o=.d)

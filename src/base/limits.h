@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * limits.h - every bound in one place, with its reason. Hitting one is an
+ * error message that names it, never a crash.
+ */
+#ifndef BASE_LIMITS_H
+#define BASE_LIMITS_H
+
+enum {
+    /* --- model files --- */
+    LIMIT_GGUF_KV = 1 << 20,      /* metadata entries: real files have about 30       */
+    LIMIT_GGUF_TENSORS = 1 << 20, /* tensors: the largest models have about 100,000   */
+    LIMIT_GGUF_STRING = 64 << 20, /* bytes of one metadata string                     */
+    LIMIT_GGUF_NAME = 256,        /* bytes of a tensor name (ggml itself allows 64)   */
+    LIMIT_VOCAB = 4 << 20,        /* token ids: the largest vocabularies have 262,144 */
+    LIMIT_TOKEN_BYTES = 64 << 10, /* bytes of one token                               */
+    LIMIT_LAYERS = 4096,
+    LIMIT_WIDTH = 1 << 20, /* model width, feed-forward width, heads x width   */
+    LIMIT_HEADS = 4096,
+    LIMIT_HEAD_DIM = 512, /* attention keeps a head's row in registers and L1 */
+    LIMIT_CTX = 1 << 24,  /* tokens a sequence may hold                       */
+
+    /* --- text --- */
+    LIMIT_TEMPLATE_BYTES = 1 << 20, /* source of a chat template; real ones: < 64 KiB   */
+    LIMIT_TEMPLATE_DEPTH = 64,      /* nesting of expressions, blocks and calls         */
+    LIMIT_TEMPLATE_STEPS = 5000000, /* nodes evaluated in one rendering: about 50 ms    */
+    LIMIT_TEMPLATE_OUTPUT = 16 << 20,
+    LIMIT_JSON_DEPTH = 64,
+    LIMIT_LINE_BYTES = 64 << 20, /* one input line of --jsonl                        */
+
+    /* --- requests --- */
+    LIMIT_STOPS = 16,
+    LIMIT_STOP_BYTES = 256,
+    LIMIT_LOGIT_BIAS = 1024,
+    LIMIT_LOGPROBS = 1024,
+    LIMIT_PARALLEL = 256, /* sequences at once                                */
+    LIMIT_CHUNK = 4096,   /* rows of a step                                   */
+    LIMIT_THREADS = 256,
+};
+
+#endif

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * main.c - brrr: a table of verbs.
+ *
+ * The answer goes to stdout, everything else to stderr. A closed pipe on
+ * stdout ends the program quietly. Exit codes: cmd.h.
+ */
+#include <signal.h>
+#include <unistd.h>
+
+#include "base/cpu.h"
+#include "cmd/cmd.h"
+
+static const struct {
+    const char *name, *operands, *help;
+    int (*run)(const struct options *o);
+} verbs[] = {
+#define VERB(name, operands, help) { #name, operands, help, verb_##name },
+#include "cmd/verbs.def"
+#undef VERB
+};
+
+static void usage(FILE *to)
+{
+    fputs("usage: brrr VERB [options]\n\n", to);
+    for (size_t i = 0; i < COUNT(verbs); i++)
+        fprintf(to, "  %-9s %s\n", verbs[i].name, verbs[i].help);
+    fputs("\n`brrr VERB --help` lists the options of a verb.\n", to);
+}
+
+static int dispatch(const char *word, int argc, char **argv)
+{
+    struct options o;
+
+    for (size_t i = 0; i < COUNT(verbs); i++) {
+        if (strcmp(word, verbs[i].name) != 0) continue;
+        if (!options_parse(&o, word, argc, argv)) return EXIT_USAGE;
+        if (o.help) {
+            options_help(word, stdout);
+            return EXIT_OK;
+        }
+        return verbs[i].run(&o);
+    }
+    fprintf(stderr, "brrr: unknown verb '%s'; `brrr --help` lists them\n", word);
+    return EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    signal(SIGPIPE, SIG_IGN);
+    if (!cpu_cap_valid()) {
+        fprintf(stderr, "brrr: BRRR_CPU must be c, avx2 or avx512\n");
+        return EXIT_USAGE;
+    }
+    if (argc < 2) {
+        usage(stderr);
+        return EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0) {
+        usage(stdout);
+        return EXIT_OK;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        puts("brrr " BRRR_VERSION);
+        return EXIT_OK;
+    }
+    int code = dispatch(argv[1], argc - 2, argv + 2);
+    /* A reader that went away is no failure: head(1) has what it wanted. */
+    if (fflush(stdout) != 0 && code == EXIT_OK) return ferror(stdout) ? EXIT_OK : EXIT_DISK;
+    return code;
+}

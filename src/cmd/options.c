@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * options.c - from argv and the environment to struct options, by one table.
+ *
+ * Order of strength: command line, then environment (BRRR_<LONG NAME>), then
+ * default. Accepted forms: -x V, -xV, --long V, --long=V; "--" ends options.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include "cmd/cmd.h"
+
+enum kind { FLAG, INT, REAL, STR, LIST, U64 };
+
+#define V(name) (1u << VERB_BIT_##name)
+#include "cmd/verb_sets.h"
+
+static const struct row {
+    size_t off;
+    enum kind kind;
+    char shrt;
+    const char *name, *alias, *meta;
+    unsigned verbs;
+    const char *help;
+} rows[] = {
+#define OPT(field, kind, s, name, alias, meta, verbs, help) \
+    { offsetof(struct options, field), kind, s, name, alias, meta, verbs, help },
+#include "cmd/options.def"
+#undef OPT
+};
+
+static const struct verb_row {
+    const char *name, *operands, *help;
+} verb_rows[] = {
+#define VERB(name, operands, help) { #name, operands, help },
+#include "cmd/verbs.def"
+#undef VERB
+};
+
+static unsigned verb_bit(const char *verb)
+{
+    for (unsigned i = 0; i < COUNT(verb_rows); i++)
+        if (strcmp(verb, verb_rows[i].name) == 0) return 1u << i;
+    return 0;
+}
+
+static void options_init(struct options *o, const char *verb)
+{
+    memset(o, 0, sizeof(*o));
+    o->verb = verb;
+    o->parallel = 1;
+    o->n_predict = 512;
+    o->temperature = 0.8;
+    o->top_k = 40;
+    o->top_p = 0.95;
+    o->min_p = 0.05;
+    o->typical_p = 1;
+    o->repeat = 1;
+    o->repeats = 5;
+}
+
+/* True if `name` (n bytes) is one of the words in `list`, separated by spaces. */
+static bool in_list(const char *list, const char *name, size_t n)
+{
+    while (*list) {
+        size_t w = strcspn(list, " ");
+        if (w == n && memcmp(list, name, n) == 0) return true;
+        list += w;
+        while (*list == ' ')
+            list++;
+    }
+    return false;
+}
+
+static int find_long(const char *name, size_t n, unsigned verb)
+{
+    for (unsigned i = 0; i < COUNT(rows); i++) {
+        if (!(rows[i].verbs & verb)) continue;
+        if ((strlen(rows[i].name) == n && memcmp(rows[i].name, name, n) == 0) ||
+            in_list(rows[i].alias, name, n))
+            return (int)i;
+    }
+    return -1;
+}
+
+/* llama.cpp's two-letter options with one dash. */
+static int find_short(const char *arg, unsigned verb)
+{
+    if (strcmp(arg, "-ctk") == 0 || strcmp(arg, "-ctv") == 0) return find_long("kv-type", 7, verb);
+    for (unsigned i = 0; i < COUNT(rows); i++)
+        if ((rows[i].verbs & verb) && rows[i].shrt && rows[i].shrt == arg[1]) return (int)i;
+    return -1;
+}
+
+static bool parse_int(const char *s, int *out)
+{
+    char *end;
+
+    errno = 0;
+    long v = strtol(s, &end, 10);
+    if (errno || end == s || *end || v < -1 || v > INT32_MAX) return false;
+    *out = (int)v;
+    return true;
+}
+
+static bool parse_real(const char *s, double *out)
+{
+    char *end;
+
+    errno = 0;
+    *out = strtod(s, &end);
+    return !errno && end != s && !*end && isfinite(*out);
+}
+
+static bool parse_u64(const char *s, uint64_t *out)
+{
+    char *end;
+
+    errno = 0;
+    *out = strtoull(s, &end, 10);
+    return !errno && end != s && !*end && *s != '-';
+}
+
+static bool store(struct options *o, const struct row *r, const char *value)
+{
+    void *to = (char *)o + r->off;
+
+    switch (r->kind) {
+    case FLAG:
+        *(bool *)to = !value || strcmp(value, "0") != 0;
+        return true;
+    case INT:
+        return parse_int(value, to);
+    case REAL:
+        return parse_real(value, to);
+    case U64:
+        return parse_u64(value, to);
+    case STR:
+        *(const char **)to = value;
+        return true;
+    case LIST: {
+        struct str_list *l = to;
+        if (l->n >= LIMIT_STOPS) return false;
+        l->v[l->n++] = value;
+        return true;
+    }
+    }
+    return false;
+}
+
+static const char *const kind_wants[] = {
+    "nothing", "a whole number from -1",    "a number",
+    "a text",  "a text (16 times at most)", "a whole number from 0"
+};
+
+static bool set(struct options *o, int i, const char *shown, const char *value)
+{
+    if (!store(o, &rows[i], value)) {
+        cmd_usage(o->verb, "%s: '%s' is not %s", shown, value, kind_wants[rows[i].kind]);
+        return false;
+    }
+    o->given |= 1ull << i;
+    return true;
+}
+
+/* BRRR_CTX_SIZE=4096 and so on, for every row that has a long name. */
+static bool from_environment(struct options *o, unsigned verb)
+{
+    for (unsigned i = 0; i < COUNT(rows); i++) {
+        char env[64];
+        int n = snprintf(env, sizeof(env), "BRRR_%s", rows[i].name);
+        if (!(rows[i].verbs & verb) || rows[i].kind == LIST || rows[i].shrt == 'h') continue;
+        for (int j = 0; j < n; j++)
+            env[j] = env[j] == '-' ? '_' : (char)toupper((unsigned char)env[j]);
+        const char *v = getenv(env);
+        if (v && *v && !set(o, (int)i, env, v)) return false;
+    }
+    return true;
+}
+
+/* One argument that starts with a dash; *i moves when its value is the next one. */
+static bool parse_option(struct options *o, unsigned verb, int argc, char **argv, int *i)
+{
+    const char *arg = argv[*i], *value = NULL;
+    size_t n = strcspn(arg, "=");
+    bool is_long = arg[1] == '-';
+    int r = is_long ? find_long(arg + 2, n - 2, verb) : find_short(arg, verb);
+
+    if (r < 0) {
+        cmd_usage(o->verb, "unknown option '%s'", arg);
+        return false;
+    }
+    if (is_long && arg[n] == '=') value = arg + n + 1;
+    if (!is_long && arg[2] && strncmp(arg, "-ct", 3) != 0) value = arg + 2;
+    if (rows[r].kind == FLAG) {
+        if (value && !is_long) {
+            cmd_usage(o->verb, "unknown option '%s'", arg);
+            return false;
+        }
+        return set(o, r, arg, value);
+    }
+    if (!value) {
+        if (*i + 1 >= argc) {
+            cmd_usage(o->verb, "%s needs a value (%s)", arg, rows[r].meta);
+            return false;
+        }
+        value = argv[++*i];
+    }
+    return set(o, r, arg, value);
+}
+
+bool options_parse(struct options *o, const char *verb, int argc, char **argv)
+{
+    unsigned bit = verb_bit(verb);
+
+    options_init(o, verb);
+    if (!from_environment(o, bit)) return false;
+    for (int i = 0; i < argc; i++) {
+        if (argv[i][0] == '-' && argv[i][1] && strcmp(argv[i], "--") != 0) {
+            if (!parse_option(o, bit, argc, argv, &i)) return false;
+            continue;
+        }
+        bool rest = strcmp(argv[i], "--") == 0;
+        for (i += rest; i < argc; i++) {
+            if (o->n_arg == (int)COUNT(o->arg)) {
+                cmd_usage(verb, "too many operands (%d at most)", (int)COUNT(o->arg));
+                return false;
+            }
+            o->arg[o->n_arg++] = argv[i];
+            if (!rest) break;
+        }
+    }
+    return true;
+}
+
+void options_help(const char *verb, FILE *to)
+{
+    unsigned bit = verb_bit(verb);
+
+    for (unsigned i = 0; i < COUNT(verb_rows); i++)
+        if (strcmp(verb, verb_rows[i].name) == 0)
+            fprintf(to, "usage: brrr %s [options] %s\n%s\n\n", verb, verb_rows[i].operands,
+                    verb_rows[i].help);
+    for (unsigned i = 0; i < COUNT(rows); i++) {
+        char left[64], sh[8] = "    ";
+        if (!(rows[i].verbs & bit)) continue;
+        if (rows[i].shrt) snprintf(sh, sizeof(sh), "-%c, ", rows[i].shrt);
+        snprintf(left, sizeof(left), "%s--%s %s", sh, rows[i].name, rows[i].meta);
+        fprintf(to, "  %-34s %s\n", left, rows[i].help);
+    }
+    fprintf(to,
+            "\nEvery option can be given in the environment: --ctx-size as BRRR_CTX_SIZE.\n"
+            "Exit codes: 0 ok, 1 run-time failure, 2 usage, 3 model file invalid or unsupported,\n"
+            "4 not enough memory, 130 interrupted, 143 terminated.\n");
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * matmul.h - y = x W^T: packed weights, packed activations, arguments.
+ *
+ * Weights: groups of 16 output rows, interleaved (R16); inside a group the
+ * blocks of 32 k ascend. The layout of each type is described in pack.c and is
+ * private to the kernels. The last group is padded with zero rows.
+ *
+ * Activations: int8 with one f32 scale per 32 k ("q8g32"), written by q8_pack in
+ * a layout that suits the kernels: tiles of Q8_TILE rows.
+ *
+ * Order of arithmetic: for each output element one f32 accumulator from zero,
+ * blocks ascending:  acc = fma((float)isum * sx, d, acc), then for types with
+ * minima acc = fma(sum_x, m, acc), where isum is the exact integer sum of
+ * (code - zero point) * x, d and m are the block's scale and minimum as exact
+ * f32, and sum_x = (float)(sum of x) * sx.
+ */
+#ifndef KERNELS_MATMUL_H
+#define KERNELS_MATMUL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/qtypes.h"
+
+enum {
+    R16 = 16,      /* output rows in a group                     */
+    Q8_GROUP = 32, /* activations that share a scale             */
+    Q8_TILE = 8,   /* rows of a full activation tile             */
+};
+
+struct matmul_args {
+    float *y; /* y[i * ld_y + n], n absolute: groups [g0, g1) write rows [16 g0, min(16 g1, n)) */
+    size_t ld_y;
+    const void *w; /* packed: group 0; f32 path: row 0 of the file's blocks */
+    const void *x; /* packed activations of all m rows; f32 path: f32 [m][k] */
+    int m, k, n;   /* rows of x, inner length (multiple of 32; f32 path: any multiple of the type's
+                      block), output rows */
+    int g0, g1;
+    enum qtype type; /* f32 path only */
+    int add;         /* 0: y = result; 1: y = y + result (one rounding after the chain) */
+    void *scratch;   /* MATMUL_SCRATCH(k) bytes, 64-byte aligned, private to the worker */
+};
+
+/* Two unpacked groups of k weights as f32, and their scales. */
+#define MATMUL_SCRATCH(k) ((size_t)(k)*32 * 4 + (size_t)(k)*16 + 8192)
+
+/* Bytes of one packed group of 16 rows x k weights; 0 where the type has no packed layout or k does
+ * not suit it. */
+size_t packed_group_bytes(enum qtype t, int k);
+/* Bytes of packed activations of m rows. */
+size_t q8_bytes(int m, int k);
+
+#endif

@@ -1,0 +1,32 @@
+# Tests: every tests/SUITE/*.c is linked with the library's objects.
+#   tests/kernels  one program, one test per row of kernels.def
+#   tests/unit     one program per file (cmocka)
+#   tests/fuzz     one target per file; with MODE=fuzz a libFuzzer binary, else a plain
+#                  program that replays the files given as arguments
+TEST_CFLAGS := $(shell pkg-config --cflags cmocka 2>/dev/null) -Itests
+TEST_LIBS   := $(shell pkg-config --libs cmocka 2>/dev/null)
+
+UNIT_BIN   := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/*.c))
+KERNEL_SRC := $(wildcard tests/kernels/*.c)
+FUZZ_BIN   := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
+
+$(B)/tests/%.o: tests/%.c
+	@mkdir -p $(@D)
+	$(CC) $(BASE) $(PKG_C) $(TEST_CFLAGS) $(FLAGS_$(MODE)) $(CFLAGS) -MMD -MP -c $< -o $@
+
+$(B)/tests/unit/%: $(B)/tests/unit/%.o $(LIB_OBJ)
+	$(CC) $(san_flags) $(LDFLAGS) $^ $(LIB_LIBS) $(TEST_LIBS) -o $@
+
+$(B)/tests/kernels/kernels: $(KERNEL_SRC:%.c=$(B)/%.o) $(LIB_OBJ)
+	$(CC) $(san_flags) $(LDFLAGS) $^ $(LIB_LIBS) $(TEST_LIBS) -o $@
+
+$(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(if $(filter-out fuzz,$(MODE)),$(B)/tests/fuzz/replay.o) $(LIB_OBJ)
+	$(CC) $(san_flags) $(if $(filter fuzz,$(MODE)),-fsanitize=fuzzer) $(LDFLAGS) $^ $(LIB_LIBS) -o $@
+
+.PRECIOUS: $(B)/tests/%.o
+.PHONY: unit kernels-test fuzz-bins
+unit: $(UNIT_BIN)                           ## build the unit tests
+kernels-test: $(B)/tests/kernels/kernels    ## build the kernel tests
+fuzz-bins: $(FUZZ_BIN)                      ## build the fuzz targets (MODE=fuzz: with libFuzzer)
+
+-include $(wildcard $(B)/tests/*/*.d)
