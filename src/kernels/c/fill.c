@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: MIT */
+/* fill.c - the C reference of every kernel: complete, and the one that the others must equal. */
+#include "kernels/c/c.h"
+
+void kernels_fill_c(struct kernels *k)
+{
+    kernels_fill_dequant(k);
+}
