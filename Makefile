@@ -4,7 +4,6 @@
 # that sits in a folder named like an instruction set gets that set's flags.
 
 MODE ?= release
-B    := build/$(MODE)
 ifeq ($(origin CC),default)
 CC   := gcc
 endif
@@ -21,6 +20,9 @@ endif
 ifeq ($(MODE),fuzz)
 CC := clang-14
 endif
+# Objects of another compiler stay apart: nothing is rebuilt when a variable changes.
+OTHER_CC := $(if $(filter fuzz,$(MODE)),,$(filter-out gcc,$(firstword $(CC))))
+B  := build/$(MODE)$(addprefix -,$(notdir $(OTHER_CC)))
 
 # One line for each instruction-set folder.
 ISA_c      := -O3
@@ -55,7 +57,7 @@ folder    = $(notdir $(patsubst %/,%,$(dir $1)))
 isa_flags = $(if $(filter src/kernels/%,$1),$(ISA_$(call folder,$1)))
 san_flags = $(filter -fsanitize% -fno-sanitize%,$(FLAGS_$(MODE)))
 
-.PHONY: all lib test check fuzz fuzz-replay bench example lint format clean help
+.PHONY: all lib lint headers symbols format clean help
 all: $(B)/brrr lib                          ## build/$(MODE)/brrr and the library (default)
 lib: $(B)/libbrrr.a $(B)/libbrrr.so         ## libbrrr.a and libbrrr.so (public header: include/brrr.h)
 
@@ -77,10 +79,23 @@ $(B)/libbrrr.so: $(LIB_OBJ)
 
 -include tests/tests.mk
 
-lint:                                       ## layers, sizes, formatting, headers that compile alone
+lint: headers                               ## layers, sizes, formatting, headers that compile alone
 	tools/check-layers
 	tools/check-size
 	clang-format-14 --dry-run -Werror $$(git ls-files '*.c' '*.h')
+
+# Each header compiles alone; verb_sets.h is part of a table.
+HEADERS  := $(filter-out src/cmd/verb_sets.h,$(wildcard include/*.h src/*/*.h src/kernels/*/*.h))
+headers: $(HEADERS:%=$(B)/%.ok)             ## check that each header compiles alone
+$(B)/%.h.ok: %.h
+	@mkdir -p $(@D)
+	$(CC) $(BASE) $(PKG_C) $(FLAGS_$(MODE)) $(call isa_flags,$<) -MMD -MP -MF $@.d -MT $@ -fsyntax-only \
+	  -x c -include $< /dev/null
+	@touch $@
+-include $(HEADERS:%=$(B)/%.ok.d)
+
+symbols: lib                                ## check that the libraries define brrr_* only
+	tools/check-symbols $(B)
 
 format:                                     ## rewrite the sources with clang-format
 	clang-format-14 -i $$(git ls-files '*.c' '*.h')

@@ -78,6 +78,7 @@ BRRR_API int brrr_model_n_vocab(const struct brrr_model *m);
  * returns how many there are (call again with more room when it is larger),
  * or -1 when memory is short or the text is larger than 2 GiB.
  */
+/* size: a text, a buffer and two switches */
 BRRR_API int64_t brrr_tokenize(const struct brrr_model *m, const char *text, size_t n_bytes,
                                bool add_special, bool parse_special, int32_t *ids, size_t cap);
 

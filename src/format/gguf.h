@@ -84,8 +84,10 @@ const struct gguf_tensor *gguf_find_tensor(const struct gguf *g, const char *nam
  * NaN and infinities are refused.
  */
 enum gguf_need { GGUF_OPTIONAL, GGUF_NEEDED };
+/* size: key, range and result belong together where hyperparameters are read */
 enum brrr_status gguf_int(const struct gguf *g, const char *key, enum gguf_need need, int64_t lo,
                           int64_t hi, int64_t *out, struct brrr_error *err);
+/* size: as gguf_int */
 enum brrr_status gguf_float(const struct gguf *g, const char *key, enum gguf_need need, double lo,
                             double hi, double *out, struct brrr_error *err);
 enum brrr_status gguf_bool(const struct gguf *g, const char *key, enum gguf_need need, bool *out,
@@ -94,6 +96,7 @@ enum brrr_status gguf_str(const struct gguf *g, const char *key, enum gguf_need 
                           struct slice *out, struct brrr_error *err);
 
 /* The same for element i < kv->n of an array (or i = 0 of a scalar) already found. */
+/* size: as gguf_int */
 enum brrr_status gguf_elem_int(const struct gguf *g, const struct gguf_kv *kv, uint64_t i,
                                int64_t lo, int64_t hi, int64_t *out, struct brrr_error *err);
 enum brrr_status gguf_elem_float(const struct gguf *g, const struct gguf_kv *kv, uint64_t i,
