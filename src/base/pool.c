@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pool.c - see pool.h.
+ *
+ * Every wait is on one 32-bit word that changes when the wait is over: `epoch`
+ * for a new program, `phase` for a barrier. A waiter that gives up spinning
+ * counts itself in `sleepers` before it sleeps on the word (futex); the one
+ * that changes the word looks at the count afterwards. Both sides are
+ * sequentially consistent, so either the waiter sees the new word or the
+ * changer sees the sleeper.
+ */
+#include "base/pool.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum {
+    SPINS = 4000, /* pauses: 50 to 150 us, longer than any phase differs between workers */
+    YIELDS = 8,
+    LINE = 128, /* two cache lines: the prefetcher of x86 fetches them in pairs */
+};
+
+struct word {
+    _Alignas(LINE) atomic_uint v;
+    atomic_uint sleepers;
+};
+
+struct worker_start {
+    struct pool *pool;
+    int index;
+};
+
+struct pool {
+    struct word epoch, phase;
+    _Alignas(LINE) atomic_int arrived;
+    int n;
+    int n_started;
+    atomic_bool quit;
+    pool_fn *fn;
+    void *arg;
+    pthread_t *thread;
+    struct worker_start *start;
+};
+
+static inline void relax(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+}
+
+/* Return when w->v is no longer `old`. */
+static void word_wait(struct word *w, unsigned old)
+{
+    for (int i = 0; i < SPINS; i++) {
+        if (atomic_load_explicit(&w->v, memory_order_acquire) != old) return;
+        relax();
+    }
+    for (int i = 0; i < YIELDS; i++) {
+        if (atomic_load_explicit(&w->v, memory_order_acquire) != old) return;
+        sched_yield();
+    }
+    atomic_fetch_add(&w->sleepers, 1);
+    while (atomic_load(&w->v) == old)
+        syscall(SYS_futex, &w->v, FUTEX_WAIT_PRIVATE, old, NULL, NULL, 0);
+    atomic_fetch_sub(&w->sleepers, 1);
+}
+
+static void word_bump(struct word *w)
+{
+    atomic_fetch_add(&w->v, 1);
+    if (atomic_load(&w->sleepers) > 0)
+        syscall(SYS_futex, &w->v, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
+}
+
+void pool_barrier(struct pool *p)
+{
+    if (p->n == 1) return;
+    unsigned phase = atomic_load_explicit(&p->phase.v, memory_order_relaxed);
+    if (atomic_fetch_add(&p->arrived, 1) == p->n - 1) {
+        atomic_store_explicit(&p->arrived, 0, memory_order_relaxed);
+        word_bump(&p->phase);
+        return;
+    }
+    word_wait(&p->phase, phase);
+}
+
+static void *worker_main(void *arg)
+{
+    struct worker_start *s = arg;
+    struct pool *p = s->pool;
+
+    for (unsigned epoch = 0;; epoch++) {
+        word_wait(&p->epoch, epoch);
+        if (atomic_load(&p->quit)) return NULL;
+        p->fn(p->arg, s->index, p->n);
+        pool_barrier(p);
+    }
+}
+
+void pool_run(struct pool *p, pool_fn *fn, void *arg)
+{
+    p->fn = fn;
+    p->arg = arg;
+    if (p->n > 1) word_bump(&p->epoch);
+    fn(arg, 0, p->n);
+    pool_barrier(p);
+}
+
+int pool_n_workers(const struct pool *p)
+{
+    return p->n;
+}
+
+enum brrr_status pool_new(struct pool **out, int n_workers, struct brrr_error *err)
+{
+    struct pool *p;
+    int rc;
+
+    assert(n_workers >= 1);
+    *out = NULL;
+    p = aligned_alloc(LINE, sizeof(*p));
+    if (!p) return fail(err, BRRR_E_NOMEM, "no memory for the thread pool");
+    memset(p, 0, sizeof(*p));
+    p->n = n_workers;
+    p->thread = calloc((size_t)n_workers, sizeof(*p->thread));
+    p->start = calloc((size_t)n_workers, sizeof(*p->start));
+    if (!p->thread || !p->start) {
+        fail(err, BRRR_E_NOMEM, "no memory for the thread pool");
+        goto error;
+    }
+    for (int i = 1; i < n_workers; i++) {
+        p->start[i] = (struct worker_start){ p, i };
+        rc = pthread_create(&p->thread[i], NULL, worker_main, &p->start[i]);
+        if (rc) {
+            fail(err, BRRR_E_IO, "cannot start thread %d of %d: %s", i + 1, n_workers,
+                 strerror(rc));
+            goto error;
+        }
+        p->n_started = i;
+    }
+    *out = p;
+    return BRRR_OK;
+
+error:
+    pool_free(p);
+    return err ? err->status : BRRR_E_NOMEM;
+}
+
+void pool_free(struct pool *p)
+{
+    if (!p) return;
+    if (p->n_started) {
+        atomic_store(&p->quit, true);
+        word_bump(&p->epoch);
+        for (int i = 1; i <= p->n_started; i++)
+            pthread_join(p->thread[i], NULL);
+    }
+    free(p->thread);
+    free(p->start);
+    free(p);
+}
