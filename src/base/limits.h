@@ -12,6 +12,8 @@ enum {
     LIMIT_GGUF_TENSORS = 1 << 20, /* tensors: the largest models have about 100,000   */
     LIMIT_GGUF_STRING = 64 << 20, /* bytes of one metadata string                     */
     LIMIT_GGUF_NAME = 256,        /* bytes of a tensor name (ggml itself allows 64)   */
+    LIMIT_GGUF_KEY = 65535,       /* bytes of a key: the specification's own bound    */
+    LIMIT_GGUF_NEST = 4,          /* arrays of arrays: real files have none           */
     LIMIT_VOCAB = 4 << 20,        /* token ids: the largest vocabularies have 262,144 */
     LIMIT_TOKEN_BYTES = 64 << 10, /* bytes of one token                               */
     LIMIT_LAYERS = 4096,

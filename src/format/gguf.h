@@ -9,7 +9,11 @@
  * It does not know architectures; hyperparameters are read by the model layer
  * through the typed getters below, which check kind and range.
  *
- * Memory: one allocation for the tables, bounded by the size of the file.
+ * Memory: one allocation for the tables, bounded by the size of the file. The
+ * weights stay in the mapping: a file that is cut short while it is mapped turns
+ * a later read of the missing part into SIGBUS. Replace model files by rename(2),
+ * never by writing over them; the loader copies the weights once and then reads
+ * the mapping no more.
  * Threads: immutable once open.
  * Source: the GGUF specification (ggml docs/gguf.md).
  */
@@ -74,7 +78,7 @@ const struct gguf_kv *gguf_find(const struct gguf *g, const char *key); /* NULL:
 
 size_t gguf_n_tensors(const struct gguf *g);
 const struct gguf_tensor *gguf_tensor_at(const struct gguf *g, size_t i);
-const struct gguf_tensor *gguf_find_tensor(const struct gguf *g, const char *name); /* hashed */
+const struct gguf_tensor *gguf_find_tensor(const struct gguf *g, const char *name);
 
 /*
  * Typed getters. Absent key: with `need` an error, else BRRR_OK and *out is
