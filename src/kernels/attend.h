@@ -6,7 +6,8 @@
  *     K  [d_k][KV_BLOCK]   transposed, so that a score is "broadcast q, FMA over tokens"
  *     V  [KV_BLOCK][d_v]   natural, so that the output is "broadcast p, FMA over d"
  * in f16 or f32. Slots that were never written may hold anything: kernels mask
- * by blending and by loop bounds, never by multiplying with zero.
+ * by blending and by loop bounds, never by multiplying with zero. Storing in f16
+ * rounds to nearest even; larger values, infinities too, become +-65504, NaN stays.
  *
  * Order of arithmetic, the same for one query and for many (it is part of the
  * determinism contract): positions are cut into splits of KV_SPLIT at absolute
@@ -14,6 +15,7 @@
  * scale (then softcap if any); m is the largest visible score; p = exp(s - m),
  * 0 where masked; the sum of p uses 16 lanes (position % 16) and the fixed tree;
  * the output is one FMA chain over the split's visible positions, ascending.
+ * All chains start from +0; exp and tanh are those of c/fmath.h.
  * Splits that hold no visible position are skipped; the others are merged into
  * the running (m, s, o) in ascending order:
  *     m' = max(m, m2), a = exp(m - m'), b = exp(m2 - m'),
@@ -56,12 +58,15 @@ struct attend_args {
     const uint8_t *k_base, *v_base; /* of this layer and head                            */
     size_t k_stride, v_stride;      /* bytes from one physical block to the next          */
     int kv_type;
-    void *scratch; /* ATTEND_SCRATCH(n_tok * n_group, d_v) bytes, 64-byte aligned, private */
+    void *scratch; /* ATTEND_SCRATCH(n_tok * n_group, d_k, d_v) bytes, 64-byte aligned, private */
 };
 
-/* Scores and partial outputs of every query row of the tile, one split at a time. */
-#define ATTEND_SCRATCH(rows, d_v)                                      \
-    ((size_t)(rows) * (KV_SPLIT + 2 * ((size_t)(d_v) + 16) + 32) * 4 + \
-     (size_t)KV_BLOCK * 512 * 4 * 2 + 4096)
+/*
+ * For every query row of the tile: its scores in one split, two partial outputs,
+ * its (max, sum), its packed q; and one block of K or V widened to f32.
+ */
+#define ATTEND_SCRATCH(rows, d_k, d_v)                                                 \
+    ((size_t)(rows) * (KV_SPLIT + (size_t)(d_k) + 2 * ((size_t)(d_v) + 16) + 32) * 4 + \
+     (size_t)KV_BLOCK * ((size_t)(d_k) + (size_t)(d_v) + 32) * 4 + 4096)
 
 #endif

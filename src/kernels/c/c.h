@@ -12,5 +12,7 @@
 
 void kernels_fill_c(struct kernels *k);
 void kernels_fill_dequant(struct kernels *k); /* dequant.c: dequant[] of every type */
+void kernels_fill_vec(struct kernels *k);     /* vec.c: rows of floats                 */
+void kernels_fill_attend(struct kernels *k);  /* attend.c: KV cache and attention      */
 
 #endif

@@ -5,4 +5,6 @@
 void kernels_fill_c(struct kernels *k)
 {
     kernels_fill_dequant(k);
+    kernels_fill_vec(k);
+    kernels_fill_attend(k);
 }
