@@ -20,9 +20,6 @@
 #include "kernels/attend.h"
 #include "kernels/matmul.h"
 
-/* y[0..n) = the values of n weights at src, which starts on a block; n is a multiple of the block.
- */
-typedef void dequant_fn(float *y, const void *src, size_t n);
 /* Re-pack 16 rows (fewer at the end: n_rows) of k weights at src into one group at dst. */
 typedef void pack_fn(void *dst, const void *src, int n_rows, int k);
 typedef void matmul_fn(const struct matmul_args *a);

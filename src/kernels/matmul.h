@@ -29,6 +29,10 @@ enum {
     Q8_TILE = 8,   /* rows of a full activation tile             */
 };
 
+/* y[0..n) = the values of n weights at src, which starts on a block; n is a multiple of the block.
+ */
+typedef void dequant_fn(float *y, const void *src, size_t n);
+
 struct matmul_args {
     float *y; /* y[i * ld_y + n], n absolute: groups [g0, g1) write rows [16 g0, min(16 g1, n)) */
     size_t ld_y;
@@ -37,9 +41,11 @@ struct matmul_args {
     int m, k, n;   /* rows of x, inner length (multiple of 32; f32 path: any multiple of the type's
                       block), output rows */
     int g0, g1;
-    enum qtype type; /* f32 path only */
-    int add;         /* 0: y = result; 1: y = y + result (one rounding after the chain) */
-    void *scratch;   /* MATMUL_SCRATCH(k) bytes, 64-byte aligned, private to the worker */
+    enum qtype type;     /* f32 path only: of the file's blocks                         */
+    dequant_fn *dequant; /* f32 path only: kernels->dequant[type], so that a kernel stays
+                            free of tables                                              */
+    int add;             /* 0: y = result; 1: y = y + result (one rounding after the chain) */
+    void *scratch;       /* MATMUL_SCRATCH(k) bytes, 64-byte aligned, private to the worker */
 };
 
 /* Two unpacked groups of k weights as f32, and their scales. */
