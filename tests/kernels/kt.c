@@ -194,14 +194,14 @@ bool kt_equal(struct ktest *t, const float *want, const float *got, size_t n, co
     return i == n;
 }
 
-bool kt_near(struct ktest *t, const float *want, const float *got, size_t n, double tol,
-             const char *fmt, ...)
+bool kt_near(struct ktest *t, const float *want, const float *got, size_t n, const char *fmt, ...)
 {
     char detail[128] = "";
     size_t i = 0;
     va_list ap;
 
-    while (i < n && fabs((double)want[i] - (double)got[i]) <= tol * fmax(1, fabs((double)want[i])))
+    while (i < n &&
+           fabs((double)want[i] - (double)got[i]) <= t->tol * fmax(1, fabs((double)want[i])))
         i++;
     if (i < n)
         snprintf(detail, sizeof(detail), ": [%zu] %.9g expected, %.9g found", i, (double)want[i],
@@ -237,15 +237,14 @@ static double now(void)
 }
 
 /* The thread's own clock and the best of many: other processes share the machine. */
-void kt_bench(struct ktest *t, void (*fn)(void *), void *arg, double bytes, double macs,
-              const char *fmt, ...)
+void kt_bench(struct ktest *t, const struct kt_speed *s, const char *fmt, ...)
 {
     double best = 1e9, end = now() + 0.1;
     va_list ap;
 
     do {
         double t0 = now();
-        fn(arg);
+        s->fn(s->arg);
         best = fmin(best, now() - t0);
     } while (now() < end);
     printf("bench %-7s %-10s ", t->isa, t->name);
@@ -253,7 +252,7 @@ void kt_bench(struct ktest *t, void (*fn)(void *), void *arg, double bytes, doub
     vprintf(fmt, ap);
     va_end(ap);
     printf(" %10.1f us", best * 1e6);
-    if (bytes > 0) printf(" %8.2f GB/s", bytes / best * 1e-9);
-    if (macs > 0) printf(" %8.1f GMAC/s", macs / best * 1e-9);
+    if (s->bytes > 0) printf(" %8.2f GB/s", s->bytes / best * 1e-9);
+    if (s->macs > 0) printf(" %8.1f GMAC/s", s->macs / best * 1e-9);
     printf("\n");
 }

@@ -32,6 +32,7 @@ struct ktest {
     bool c;           /* the set under test is the reference itself             */
     uint64_t seed;    /* of the whole run, printed with every failure           */
     uint64_t rng;     /* state of kt_rand()                                     */
+    double tol;       /* for kt_near()                                           */
     long passed, failed;
     struct kt_mem *mem;
 };
@@ -66,18 +67,23 @@ bool kt_true(struct ktest *t, bool ok, const char *fmt, ...) __attribute__((form
 /* The same bits in all n floats; any NaN equals any NaN. */
 bool kt_equal(struct ktest *t, const float *want, const float *got, size_t n, const char *fmt, ...)
     __attribute__((format(printf, 5, 6)));
-/* |want - got| <= tol * max(1, |want|) in all n floats. */
-bool kt_near(struct ktest *t, const float *want, const float *got, size_t n, double tol,
-             const char *fmt, ...) __attribute__((format(printf, 6, 7)));
+/* |want - got| <= t->tol * max(1, |want|) in all n floats. */
+bool kt_near(struct ktest *t, const float *want, const float *got, size_t n, const char *fmt, ...)
+    __attribute__((format(printf, 5, 6)));
 /* The same n bytes. */
 bool kt_same(struct ktest *t, const void *want, const void *got, size_t n, const char *fmt, ...)
     __attribute__((format(printf, 5, 6)));
 
 /* --- speed --- */
 
-/* Call fn(arg) for about a tenth of a second; print the best time as GB/s (if bytes) and
- * GMAC/s (if macs), both per call. */
-void kt_bench(struct ktest *t, void (*fn)(void *), void *arg, double bytes, double macs,
-              const char *fmt, ...) __attribute__((format(printf, 6, 7)));
+struct kt_speed {
+    void (*fn)(void *arg);
+    void *arg;
+    double bytes, macs; /* of one call; 0: not shown */
+};
+
+/* Call fn(arg) for about a tenth of a second; print the best time, GB/s and GMAC/s. */
+void kt_bench(struct ktest *t, const struct kt_speed *s, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 
 #endif
