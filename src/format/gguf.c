@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 enum brrr_status gguf_fail(const struct gguf *g, struct brrr_error *err, enum brrr_status st,
-                           const char *field, uint64_t at, const char *fmt, ...)
+                           struct gguf_place place, const char *fmt, ...)
 {
     char what[200];
     va_list ap;
@@ -25,7 +25,8 @@ enum brrr_status gguf_fail(const struct gguf *g, struct brrr_error *err, enum br
     va_start(ap, fmt);
     vsnprintf(what, sizeof(what), fmt, ap);
     va_end(ap);
-    return fail(err, st, "%s: %s: %s, at byte %llu", g->shown, field, what, (unsigned long long)at);
+    return fail(err, st, "%s: %s: %s, at byte %llu", g->shown, place.field, what,
+                (unsigned long long)place.at);
 }
 
 static struct gguf *gguf_new(const char *path)
@@ -76,7 +77,8 @@ static enum brrr_status map_file(struct gguf *g, struct brrr_error *err)
         goto done;
     }
     if (st.st_size <= 0) {
-        res = gguf_fail(g, err, BRRR_E_FORMAT, "magic", 0, "the file is empty");
+        res = gguf_fail(g, err, BRRR_E_FORMAT, (struct gguf_place){ "magic", 0 },
+                        "the file is empty");
         goto done;
     }
     if ((uintmax_t)st.st_size > SIZE_MAX) {

@@ -27,10 +27,19 @@ struct gguf {
 /* Bytes of one value; 0 for strings and arrays, whose size is in the file. */
 extern const uint8_t gguf_type_bytes[GGUF_TYPE_COUNT];
 
+/* Bytes of a name that a message shows, so that a message fits into struct brrr_error. */
+enum { GGUF_NAME_SHOWN = 96 };
+
+/* What a message is about: a name and a byte of the file. */
+struct gguf_place {
+    const char *field;
+    uint64_t at;
+};
+
 /* "<path>: <field>: <what is wrong>, at byte <at>". */
 enum brrr_status gguf_fail(const struct gguf *g, struct brrr_error *err, enum brrr_status st,
-                           const char *field, uint64_t at, const char *fmt, ...)
-    __attribute__((format(printf, 6, 7)));
+                           struct gguf_place place, const char *fmt, ...)
+    __attribute__((format(printf, 5, 6)));
 
 /* Check all of g->base and fill the tables. On failure g is half-built: gguf_close() it. */
 enum brrr_status gguf_parse(struct gguf *g, struct brrr_error *err);

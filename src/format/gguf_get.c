@@ -13,7 +13,6 @@
 
 #include "base/f16.h"
 #include "base/le.h"
-#include "base/limits.h"
 
 static const char *const type_names[GGUF_TYPE_COUNT] = {
     [GGUF_U8] = "an u8",       [GGUF_I8] = "an i8",    [GGUF_U16] = "an u16",
@@ -96,11 +95,12 @@ const struct gguf_tensor *gguf_find_tensor(const struct gguf *g, const char *nam
 static enum brrr_status bad(const struct gguf *g, struct brrr_error *err, const struct gguf_kv *kv,
                             uint64_t i, const char *what)
 {
-    char key[LIMIT_GGUF_NAME];
+    char key[GGUF_NAME_SHOWN];
     uint64_t at = kv->off;
 
     if (kv->type == GGUF_ARRAY) at = (uint64_t)(kv->data - g->base) + i * gguf_type_bytes[kv->elem];
-    return gguf_fail(g, err, BRRR_E_FORMAT, slice_print(key, sizeof(key), kv->key), at, "%s", what);
+    return gguf_fail(g, err, BRRR_E_FORMAT,
+                     (struct gguf_place){ slice_print(key, sizeof(key), kv->key), at }, "%s", what);
 }
 
 static enum brrr_status wrong_kind(const struct gguf *g, struct brrr_error *err,

@@ -39,9 +39,14 @@ const uint8_t gguf_type_bytes[GGUF_TYPE_COUNT] = {
 struct cursor {
     const struct gguf *g;
     size_t pos; /* <= g->n_bytes, always */
-    char field[LIMIT_GGUF_NAME + 16];
+    char field[GGUF_NAME_SHOWN + 16];
     struct brrr_error *err;
 };
+
+static struct gguf_place here(const struct cursor *c, size_t at)
+{
+    return (struct gguf_place){ c->field, at };
+}
 
 static size_t left(const struct cursor *c)
 {
@@ -50,8 +55,7 @@ static size_t left(const struct cursor *c)
 
 static enum brrr_status cut(struct cursor *c, const char *what)
 {
-    return gguf_fail(c->g, c->err, BRRR_E_FORMAT, c->field, c->pos, "the file ends inside %s",
-                     what);
+    return gguf_fail(c->g, c->err, BRRR_E_FORMAT, here(c, c->pos), "the file ends inside %s", what);
 }
 
 static enum brrr_status read_u32(struct cursor *c, const char *what, uint32_t *v)
@@ -82,11 +86,11 @@ static enum brrr_status read_string(struct cursor *c, const char *what, size_t l
     *s = (struct slice){ 0 };
     if (st != BRRR_OK) return st;
     if (n > left(c))
-        return gguf_fail(c->g, c->err, BRRR_E_FORMAT, c->field, at,
+        return gguf_fail(c->g, c->err, BRRR_E_FORMAT, here(c, at),
                          "%s claims %llu bytes, the file has %zu left", what, (unsigned long long)n,
                          left(c));
     if (n > limit)
-        return gguf_fail(c->g, c->err, BRRR_E_UNSUPPORTED, c->field, at,
+        return gguf_fail(c->g, c->err, BRRR_E_UNSUPPORTED, here(c, at),
                          "%s has %llu bytes, %zu is the limit", what, (unsigned long long)n, limit);
     *s = (struct slice){ (const char *)c->g->base + c->pos, (size_t)n };
     c->pos += (size_t)n;
@@ -118,12 +122,12 @@ static enum brrr_status read_name(struct cursor *c, const char *what, size_t lim
     enum brrr_status st = read_string(c, what, limit, s);
 
     if (st != BRRR_OK) return st;
-    if (s->n == 0) return gguf_fail(c->g, c->err, BRRR_E_FORMAT, c->field, at, "%s is empty", what);
+    if (s->n == 0) return gguf_fail(c->g, c->err, BRRR_E_FORMAT, here(c, at), "%s is empty", what);
     for (size_t i = 0; i < s->n;) {
         const uint8_t *p = (const uint8_t *)s->p + i;
         size_t len = *p < 0x20 || *p == 0x7f ? 0 : utf8_len(p, s->n - i);
         if (len == 0)
-            return gguf_fail(c->g, c->err, BRRR_E_FORMAT, c->field, at + 8 + i,
+            return gguf_fail(c->g, c->err, BRRR_E_FORMAT, here(c, at + 8 + i),
                              "%s holds a control character or is not UTF-8", what);
         i += len;
     }
@@ -141,11 +145,11 @@ static enum brrr_status read_array_head(struct cursor *c, uint32_t *elem, uint64
     if (st == BRRR_OK) st = read_u64(c, "the length of an array", n);
     if (st != BRRR_OK) return st;
     if (*elem >= GGUF_TYPE_COUNT)
-        return gguf_fail(c->g, c->err, BRRR_E_FORMAT, c->field, at, "element type %u is unknown",
+        return gguf_fail(c->g, c->err, BRRR_E_FORMAT, here(c, at), "element type %u is unknown",
                          *elem);
     size_t min = *elem == GGUF_STRING ? 8 : *elem == GGUF_ARRAY ? 12 : gguf_type_bytes[*elem];
     if (*n > left(c) / min)
-        return gguf_fail(c->g, c->err, BRRR_E_FORMAT, c->field, at + 4,
+        return gguf_fail(c->g, c->err, BRRR_E_FORMAT, here(c, at + 4),
                          "an array claims %llu elements, the file has %zu bytes left",
                          (unsigned long long)*n, left(c));
     return BRRR_OK;
@@ -180,7 +184,7 @@ static enum brrr_status skip_array(struct cursor *c, struct gguf_kv *kv)
     for (;;) {
         if (elem == GGUF_ARRAY) {
             if (depth == LIMIT_GGUF_NEST)
-                return gguf_fail(c->g, c->err, BRRR_E_UNSUPPORTED, c->field, c->pos,
+                return gguf_fail(c->g, c->err, BRRR_E_UNSUPPORTED, here(c, c->pos),
                                  "arrays are nested more than %d deep", LIMIT_GGUF_NEST);
             todo[depth++] = n;
         } else {
@@ -205,11 +209,11 @@ static enum brrr_status read_kv(struct cursor *c, size_t i, struct gguf_kv *kv)
     snprintf(c->field, sizeof(c->field), "metadata entry %zu", i);
     st = read_name(c, "the key", LIMIT_GGUF_KEY, &kv->key);
     if (st != BRRR_OK) return st;
-    slice_print(c->field, LIMIT_GGUF_NAME, kv->key);
+    slice_print(c->field, GGUF_NAME_SHOWN, kv->key);
     st = read_u32(c, "the type of the value", &type);
     if (st != BRRR_OK) return st;
     if (type >= GGUF_TYPE_COUNT)
-        return gguf_fail(c->g, c->err, BRRR_E_FORMAT, c->field, c->pos - 4,
+        return gguf_fail(c->g, c->err, BRRR_E_FORMAT, here(c, c->pos - 4),
                          "value type %u is unknown", type);
     kv->type = kv->elem = (enum gguf_type)type;
     kv->n = 1;
@@ -232,32 +236,32 @@ static enum brrr_status check_shape(struct cursor *c, struct gguf_tensor *t, uin
     size_t n = 1;
 
     if (qt < 0)
-        return gguf_fail(c->g, c->err, BRRR_E_UNSUPPORTED, c->field, c->pos - 4,
+        return gguf_fail(c->g, c->err, BRRR_E_UNSUPPORTED, here(c, c->pos - 4),
                          "tensor type %u is unknown", type);
     t->type = (enum qtype)qt;
     for (int d = 0; d < t->n_dims; d++) {
         size_t at = at_dim + 8 * (size_t)d;
         if (t->dim[d] == 0 || t->dim[d] > INT64_MAX)
-            return gguf_fail(c->g, c->err, BRRR_E_FORMAT, c->field, at, "dimension %d is %lld", d,
+            return gguf_fail(c->g, c->err, BRRR_E_FORMAT, here(c, at), "dimension %d is %lld", d,
                              (long long)t->dim[d]);
         if (t->dim[d] > SIZE_MAX || !size_mul(&n, n, (size_t)t->dim[d]))
-            return gguf_fail(c->g, c->err, BRRR_E_FORMAT, c->field, at,
+            return gguf_fail(c->g, c->err, BRRR_E_FORMAT, here(c, at),
                              "the product of the dimensions overflows");
     }
     const struct qtype_info *q = &qtypes[t->type];
     if (t->dim[0] % q->block != 0)
-        return gguf_fail(c->g, c->err, BRRR_E_FORMAT, c->field, at_dim,
+        return gguf_fail(c->g, c->err, BRRR_E_FORMAT, here(c, at_dim),
                          "rows of %llu are no multiple of %s's block of %u",
                          (unsigned long long)t->dim[0], q->name, q->block);
     if (!size_mul(&t->n_bytes, n / q->block, q->bytes))
-        return gguf_fail(c->g, c->err, BRRR_E_FORMAT, c->field, at_dim,
+        return gguf_fail(c->g, c->err, BRRR_E_FORMAT, here(c, at_dim),
                          "the size in bytes overflows");
     return BRRR_OK;
 }
 
 static enum brrr_status read_tensor(struct cursor *c, size_t i, struct gguf_tensor *t)
 {
-    char name[LIMIT_GGUF_NAME + 1];
+    char name[GGUF_NAME_SHOWN];
     uint32_t n_dims, type;
     enum brrr_status st;
 
@@ -268,7 +272,7 @@ static enum brrr_status read_tensor(struct cursor *c, size_t i, struct gguf_tens
     st = read_u32(c, "the number of dimensions", &n_dims);
     if (st != BRRR_OK) return st;
     if (n_dims == 0 || n_dims > COUNT(t->dim))
-        return gguf_fail(c->g, c->err, BRRR_E_FORMAT, c->field, c->pos - 4,
+        return gguf_fail(c->g, c->err, BRRR_E_FORMAT, here(c, c->pos - 4),
                          "%u dimensions, 1 to %zu are possible", n_dims, COUNT(t->dim));
     t->n_dims = (int)n_dims;
     size_t at_dim = c->pos;
@@ -294,16 +298,16 @@ static enum brrr_status place_tensors(struct gguf *g, struct cursor *c)
 {
     for (size_t i = 0; i < g->n_tensors; i++) {
         struct gguf_tensor *t = &g->tensor[i];
-        char name[LIMIT_GGUF_NAME + 1];
+        char name[GGUF_NAME_SHOWN];
         size_t room = g->n_bytes - g->data_off, at = (size_t)(t->data - g->base);
 
         snprintf(c->field, sizeof(c->field), "tensor %s", slice_print(name, sizeof(name), t->name));
         if (t->off % g->align != 0)
-            return gguf_fail(g, c->err, BRRR_E_FORMAT, c->field, at,
+            return gguf_fail(g, c->err, BRRR_E_FORMAT, here(c, at),
                              "offset %llu is no multiple of the alignment %zu",
                              (unsigned long long)t->off, g->align);
         if (t->off > room || t->n_bytes > room - (size_t)t->off)
-            return gguf_fail(g, c->err, BRRR_E_FORMAT, c->field, at,
+            return gguf_fail(g, c->err, BRRR_E_FORMAT, here(c, at),
                              "%zu bytes at offset %llu leave the file, which has %zu bytes of data",
                              t->n_bytes, (unsigned long long)t->off, room);
         t->off += g->data_off;
@@ -357,16 +361,21 @@ static void order(struct gguf *g, uint32_t *idx, size_t n,
     qsort_r(idx, n, sizeof(*idx), cmp, g);
 }
 
+static struct gguf_place place_of(const struct gguf *g, const char *field, const char *p)
+{
+    return (struct gguf_place){ field, (uint64_t)((const uint8_t *)p - g->base) };
+}
+
 static enum brrr_status order_keys(struct gguf *g, struct brrr_error *err)
 {
-    char name[LIMIT_GGUF_NAME];
+    char name[GGUF_NAME_SHOWN];
 
     order(g, g->kv_order, g->n_kv, by_key);
     for (size_t i = 1; i < g->n_kv; i++) {
         const struct gguf_kv *a = &g->kv[g->kv_order[i - 1]], *b = &g->kv[g->kv_order[i]];
         if (gguf_name_cmp(a->key, b->key) == 0)
-            return gguf_fail(g, err, BRRR_E_FORMAT, slice_print(name, sizeof(name), b->key),
-                             (uint64_t)((const uint8_t *)b->key.p - g->base),
+            return gguf_fail(g, err, BRRR_E_FORMAT,
+                             place_of(g, slice_print(name, sizeof(name), b->key), b->key.p),
                              "the key is there twice");
     }
     return BRRR_OK;
@@ -374,7 +383,7 @@ static enum brrr_status order_keys(struct gguf *g, struct brrr_error *err)
 
 static enum brrr_status order_tensors(struct gguf *g, struct brrr_error *err)
 {
-    char a_name[LIMIT_GGUF_NAME + 1], b_name[LIMIT_GGUF_NAME + 16];
+    char a_name[GGUF_NAME_SHOWN], b_name[GGUF_NAME_SHOWN + 16];
 
     order(g, g->tensor_order, g->n_tensors, by_offset);
     for (size_t i = 1; i < g->n_tensors; i++) {
@@ -382,7 +391,8 @@ static enum brrr_status order_tensors(struct gguf *g, struct brrr_error *err)
         const struct gguf_tensor *b = &g->tensor[g->tensor_order[i]];
         if (a->n_bytes <= b->off - a->off) continue;
         snprintf(b_name, sizeof(b_name), "tensor %s", slice_print(a_name, sizeof(a_name), b->name));
-        return gguf_fail(g, err, BRRR_E_FORMAT, b_name, b->off, "shares bytes with tensor %s",
+        return gguf_fail(g, err, BRRR_E_FORMAT, (struct gguf_place){ b_name, b->off },
+                         "shares bytes with tensor %s",
                          slice_print(a_name, sizeof(a_name), a->name));
     }
     order(g, g->tensor_order, g->n_tensors, by_name);
@@ -391,8 +401,7 @@ static enum brrr_status order_tensors(struct gguf *g, struct brrr_error *err)
         const struct gguf_tensor *b = &g->tensor[g->tensor_order[i]];
         if (gguf_name_cmp(a->name, b->name) != 0) continue;
         snprintf(b_name, sizeof(b_name), "tensor %s", slice_print(a_name, sizeof(a_name), b->name));
-        return gguf_fail(g, err, BRRR_E_FORMAT, b_name,
-                         (uint64_t)((const uint8_t *)b->name.p - g->base), "is there twice");
+        return gguf_fail(g, err, BRRR_E_FORMAT, place_of(g, b_name, b->name.p), "is there twice");
     }
     return BRRR_OK;
 }
@@ -404,18 +413,19 @@ static enum brrr_status read_version(struct cursor *c, struct gguf *g)
     enum brrr_status st;
 
     if (g->n_bytes < 4 || memcmp(g->base, "GGUF", 4) != 0)
-        return gguf_fail(g, c->err, BRRR_E_FORMAT, "magic", 0, "this is no GGUF file");
+        return gguf_fail(g, c->err, BRRR_E_FORMAT, (struct gguf_place){ "magic", 0 },
+                         "this is no GGUF file");
     c->pos = 4;
     st = read_u32(c, "the version", &g->version);
     if (st != BRRR_OK) return st;
     if (g->version == 2 || g->version == 3)
         return g->n_bytes < HEADER_BYTES ? cut(c, "the counts") : BRRR_OK;
     if (g->version == 0x02000000 || g->version == 0x03000000)
-        return gguf_fail(g, c->err, BRRR_E_UNSUPPORTED, "version", 4,
+        return gguf_fail(g, c->err, BRRR_E_UNSUPPORTED, (struct gguf_place){ "version", 4 },
                          "%u with its bytes swapped: a big-endian file, convert it first",
                          g->version >> 24);
-    return gguf_fail(g, c->err, BRRR_E_UNSUPPORTED, "version", 4, "%u; versions 2 and 3 are known",
-                     g->version);
+    return gguf_fail(g, c->err, BRRR_E_UNSUPPORTED, (struct gguf_place){ "version", 4 },
+                     "%u; versions 2 and 3 are known", g->version);
 }
 
 /* The file must hold at least the smallest entries before the tables are allocated. */
@@ -429,11 +439,11 @@ static enum brrr_status read_count(struct cursor *c, const char *field, size_t m
     *n = 0;
     if (st != BRRR_OK) return st;
     if (v > room / min)
-        return gguf_fail(c->g, c->err, BRRR_E_FORMAT, field, c->pos - 8,
+        return gguf_fail(c->g, c->err, BRRR_E_FORMAT, (struct gguf_place){ field, c->pos - 8 },
                          "%llu entries, the file has room for %zu", (unsigned long long)v,
                          room / min);
     if (v > limit)
-        return gguf_fail(c->g, c->err, BRRR_E_UNSUPPORTED, field, c->pos - 8,
+        return gguf_fail(c->g, c->err, BRRR_E_UNSUPPORTED, (struct gguf_place){ field, c->pos - 8 },
                          "%llu entries, %zu is the limit", (unsigned long long)v, limit);
     *n = (size_t)v;
     return BRRR_OK;
@@ -463,13 +473,14 @@ static enum brrr_status find_data(struct gguf *g, size_t pos, struct brrr_error 
 
     if (st != BRRR_OK) return st;
     if ((align & (align - 1)) != 0)
-        return gguf_fail(g, err, BRRR_E_FORMAT, "general.alignment",
-                         gguf_find(g, "general.alignment")->off, "%lld is no power of two",
-                         (long long)align);
+        return gguf_fail(
+            g, err, BRRR_E_FORMAT,
+            (struct gguf_place){ "general.alignment", gguf_find(g, "general.alignment")->off },
+            "%lld is no power of two", (long long)align);
     g->align = (size_t)align;
     size_t pad = (0 - pos) & (g->align - 1);
     if (g->n_tensors > 0 && pad > g->n_bytes - pos)
-        return gguf_fail(g, err, BRRR_E_FORMAT, "tensor data", pos,
+        return gguf_fail(g, err, BRRR_E_FORMAT, (struct gguf_place){ "tensor data", pos },
                          "the file ends before the data begins");
     g->data_off = pos + MIN(pad, g->n_bytes - pos);
     return BRRR_OK;

@@ -15,4 +15,10 @@ void kernels_fill_dequant(struct kernels *k); /* dequant.c: dequant[] of every t
 void kernels_fill_vec(struct kernels *k);     /* vec.c: rows of floats                 */
 void kernels_fill_attend(struct kernels *k);  /* attend.c: KV cache and attention      */
 
+/* dequant_*.c, by the layout of their bits */
+dequant_fn dequant_q4_0, dequant_q4_1, dequant_q5_0, dequant_q5_1, dequant_q8_0, dequant_q2_k,
+    dequant_q3_k, dequant_q4_k, dequant_q5_k, dequant_q6_k, dequant_iq2_xxs, dequant_iq2_xs,
+    dequant_iq3_xxs, dequant_iq1_s, dequant_iq4_nl, dequant_iq3_s, dequant_iq2_s, dequant_iq4_xs,
+    dequant_iq1_m, dequant_tq1_0, dequant_tq2_0, dequant_mxfp4, dequant_nvfp4;
+
 #endif
