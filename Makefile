@@ -53,6 +53,10 @@ CMD_SRC  := $(wildcard src/cmd/*.c)
 LIB_OBJ  := $(LIB_SRC:%.c=$(B)/%.o)
 CMD_OBJ  := $(CMD_SRC:%.c=$(B)/%.o)
 
+# One short line for each file; `make V=1` shows the commands.
+Q   := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-7s %s\n' $1 $@)
+
 folder    = $(notdir $(patsubst %/,%,$(dir $1)))
 isa_flags = $(if $(filter src/kernels/%,$1),$(ISA_$(call folder,$1)))
 san_flags = $(filter -fsanitize% -fno-sanitize%,$(FLAGS_$(MODE)))
@@ -63,33 +67,39 @@ lib: $(B)/libbrrr.a $(B)/libbrrr.so         ## libbrrr.a and libbrrr.so (public 
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(BASE) $(HARDEN) $(PKG_C) $(FLAGS_$(MODE)) $(call isa_flags,$<) $(CFLAGS) -MMD -MP -c $< -o $@
+	$(call say,CC)
+	$(Q)$(CC) $(BASE) $(HARDEN) $(PKG_C) $(FLAGS_$(MODE)) $(call isa_flags,$<) $(CFLAGS) -MMD -MP -c $< -o $@
 
 $(B)/brrr: $(CMD_OBJ) $(LIB_OBJ)
-	$(CC) $(san_flags) $(if $(filter fuzz,$(MODE)),-fsanitize=fuzzer-no-link) $(LINK) $(LDFLAGS) $^ $(LIB_LIBS) $(CMD_LIBS) -o $@
+	$(call say,LINK)
+	$(Q)$(CC) $(san_flags) $(if $(filter fuzz,$(MODE)),-fsanitize=fuzzer-no-link) $(LINK) $(LDFLAGS) $^ $(LIB_LIBS) $(CMD_LIBS) -o $@
 
 # The archive is one object in which only brrr_* stays visible (checked by tools/check-symbols).
 $(B)/libbrrr.a: $(LIB_OBJ)
-	ld -r $^ -o $(B)/libbrrr.o
-	objcopy -w --keep-global-symbol='brrr_*' $(B)/libbrrr.o
-	rm -f $@ && ar rcs $@ $(B)/libbrrr.o
+	$(call say,AR)
+	$(Q)ld -r $^ -o $(B)/libbrrr.o
+	$(Q)objcopy -w --keep-global-symbol='brrr_*' $(B)/libbrrr.o
+	$(Q)rm -f $@ && ar rcs $@ $(B)/libbrrr.o
 
 $(B)/libbrrr.so: $(LIB_OBJ)
-	$(CC) -shared $(san_flags) -Wl,-z,relro,-z,now $(LDFLAGS) $^ $(LIB_LIBS) -o $@
+	$(call say,LINK)
+	$(Q)$(CC) -shared $(san_flags) -Wl,-z,relro,-z,now $(LDFLAGS) $^ $(LIB_LIBS) -o $@
 
 -include tests/tests.mk
 
+C_FILES  := $(wildcard include/*.h src/*/*.[ch] src/kernels/*/*.[ch] tests/*/*.[ch] examples/*.[ch])
 lint: headers                               ## layers, sizes, formatting, headers that compile alone
 	tools/check-layers
 	tools/check-size
-	clang-format-14 --dry-run -Werror $$(git ls-files '*.c' '*.h')
+	clang-format-14 --dry-run -Werror $(C_FILES)
 
 # Each header compiles alone; verb_sets.h is part of a table.
 HEADERS  := $(filter-out src/cmd/verb_sets.h,$(wildcard include/*.h src/*/*.h src/kernels/*/*.h))
 headers: $(HEADERS:%=$(B)/%.ok)             ## check that each header compiles alone
 $(B)/%.h.ok: %.h
 	@mkdir -p $(@D)
-	$(CC) $(BASE) $(PKG_C) $(FLAGS_$(MODE)) $(call isa_flags,$<) -MMD -MP -MF $@.d -MT $@ -fsyntax-only \
+	$(call say,HEADER)
+	$(Q)$(CC) $(BASE) $(PKG_C) $(FLAGS_$(MODE)) $(call isa_flags,$<) -MMD -MP -MF $@.d -MT $@ -fsyntax-only \
 	  -x c -include $< /dev/null
 	@touch $@
 -include $(HEADERS:%=$(B)/%.ok.d)
@@ -98,13 +108,13 @@ symbols: lib                                ## check that the libraries define b
 	tools/check-symbols $(B)
 
 format:                                     ## rewrite the sources with clang-format
-	clang-format-14 -i $$(git ls-files '*.c' '*.h')
+	clang-format-14 -i $(C_FILES)
 
 clean:                                      ## remove build/
 	rm -rf build
 
 help:                                       ## this list
-	@echo "usage: make [target] [MODE=release|debug|asan|tsan|fuzz] [CC=gcc|clang-14]"
+	@echo "usage: make [target] [MODE=release|debug|asan|tsan|fuzz] [CC=gcc|clang-14] [V=1]"
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | sort | awk -F'\t' '{printf "  %-12s %s\n", $$1, $$2}'
 
 -include $(LIB_OBJ:.o=.d) $(CMD_OBJ:.o=.d)

@@ -12,16 +12,20 @@ FUZZ_BIN   := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 
 $(B)/tests/%.o: tests/%.c
 	@mkdir -p $(@D)
-	$(CC) $(BASE) $(PKG_C) $(TEST_CFLAGS) $(FLAGS_$(MODE)) $(CFLAGS) -MMD -MP -c $< -o $@
+	$(call say,CC)
+	$(Q)$(CC) $(BASE) $(PKG_C) $(TEST_CFLAGS) $(FLAGS_$(MODE)) $(CFLAGS) -MMD -MP -c $< -o $@
 
 $(B)/tests/unit/%: $(B)/tests/unit/%.o $(LIB_OBJ)
-	$(CC) $(san_flags) $(LDFLAGS) $^ $(LIB_LIBS) $(TEST_LIBS) -o $@
+	$(call say,LINK)
+	$(Q)$(CC) $(san_flags) $(LDFLAGS) $^ $(LIB_LIBS) $(TEST_LIBS) -o $@
 
 $(B)/tests/kernels/kernels: $(KERNEL_SRC:%.c=$(B)/%.o) $(LIB_OBJ)
-	$(CC) $(san_flags) $(LDFLAGS) $^ $(LIB_LIBS) $(TEST_LIBS) -o $@
+	$(call say,LINK)
+	$(Q)$(CC) $(san_flags) $(LDFLAGS) $^ $(LIB_LIBS) $(TEST_LIBS) -o $@
 
 $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(if $(filter-out fuzz,$(MODE)),$(B)/tests/fuzz/replay.o) $(LIB_OBJ)
-	$(CC) $(san_flags) $(if $(filter fuzz,$(MODE)),-fsanitize=fuzzer) $(LDFLAGS) $^ $(LIB_LIBS) -o $@
+	$(call say,LINK)
+	$(Q)$(CC) $(san_flags) $(if $(filter fuzz,$(MODE)),-fsanitize=fuzzer) $(LDFLAGS) $^ $(LIB_LIBS) -o $@
 
 .PRECIOUS: $(B)/tests/%.o
 .PHONY: unit kernels-test fuzz-bins
