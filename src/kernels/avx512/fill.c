@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* fill.c - what this folder does better than the ones before it (select.c has the order). */
 #include "kernels/kernels.h"
+#include "kernels/simd/simd.h"
 
 void kernels_fill_avx512(struct kernels *k);
 
 void kernels_fill_avx512(struct kernels *k)
 {
-    (void)k;
+    kernels_fill_vec_avx512(k);
 }

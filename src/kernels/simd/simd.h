@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * simd.h - the parts from which the tables of the instruction sets are filled.
+ *
+ * Each part sets its own entries of *k and leaves the others alone. Only the
+ * kernel folders include this.
+ */
+#ifndef KERNELS_SIMD_SIMD_H
+#define KERNELS_SIMD_SIMD_H
+
+#include "kernels/kernels.h"
+
+void kernels_fill_vec_avx2(struct kernels *k);
+void kernels_fill_attend_avx2(struct kernels *k);
+void kernels_fill_vec_avx512(struct kernels *k);
+void kernels_fill_attend_avx512(struct kernels *k);
+
+#endif
