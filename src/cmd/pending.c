@@ -34,10 +34,6 @@ int verb_ppl(const struct options *o)
 {
     return pending(o);
 }
-int verb_inspect(const struct options *o)
-{
-    return pending(o);
-}
 int verb_bench(const struct options *o)
 {
     return pending(o);

@@ -125,7 +125,8 @@ static enum brrr_status read_name(struct cursor *c, const char *what, size_t lim
     if (s->n == 0) return gguf_fail(c->g, c->err, BRRR_E_FORMAT, here(c, at), "%s is empty", what);
     for (size_t i = 0; i < s->n;) {
         const uint8_t *p = (const uint8_t *)s->p + i;
-        size_t len = *p < 0x20 || *p == 0x7f ? 0 : utf8_len(p, s->n - i);
+        size_t len = utf8_len(p, s->n - i);
+        if (*p < 0x20 || *p == 0x7f || (len == 2 && *p == 0xc2 && p[1] < 0xa0)) len = 0;
         if (len == 0)
             return gguf_fail(c->g, c->err, BRRR_E_FORMAT, here(c, at + 8 + i),
                              "%s holds a control character or is not UTF-8", what);
