@@ -55,6 +55,7 @@ tree=$dir/tree
 say() { echo "fresh-machine: $*" >&2; }
 
 # The address the host's apt uses for the plain Debian archive.
+# shellcheck disable=SC2016 # the dollar is apt-get's
 archive() {
     apt-get indextargets --format '$(REPO_URI)' 'Codename: bookworm' 2>/dev/null | head -n 1
 }
