@@ -5,6 +5,8 @@
  * The answer goes to stdout, everything else to stderr. A closed pipe on
  * stdout ends the program quietly. Exit codes: cmd.h.
  */
+#include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -45,9 +47,8 @@ static int dispatch(const char *word, int argc, char **argv)
     return EXIT_USAGE;
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
-    signal(SIGPIPE, SIG_IGN);
     if (!cpu_cap_valid()) {
         fprintf(stderr, "brrr: BRRR_CPU must be c, avx2 or avx512\n");
         return EXIT_USAGE;
@@ -65,8 +66,25 @@ int main(int argc, char **argv)
         puts("brrr " BRRR_VERSION);
         return EXIT_OK;
     }
-    int code = dispatch(argv[1], argc - 2, argv + 2);
-    /* A reader that went away is no failure: head(1) has what it wanted. */
-    if (fflush(stdout) != 0 && code == EXIT_OK) return ferror(stdout) ? EXIT_OK : EXIT_DISK;
-    return code;
+    return dispatch(argv[1], argc - 2, argv + 2);
+}
+
+/* Did all of the answer get out? A reader that went away (head) has what it wanted: no failure. */
+static int close_stdout(int code)
+{
+    struct pollfd p = { .fd = STDOUT_FILENO, .events = POLLOUT };
+
+    errno = 0;
+    if ((fflush(stdout) == 0 && !ferror(stdout)) || code != EXIT_OK) return code;
+    int reason = errno;
+    if (poll(&p, 1, 0) == 1 && p.revents & (POLLERR | POLLHUP)) return EXIT_OK;
+    fprintf(stderr, "brrr: cannot write the answer to standard output%s%s\n", reason ? ": " : "",
+            reason ? strerror(reason) : "");
+    return EXIT_DISK;
+}
+
+int main(int argc, char **argv)
+{
+    signal(SIGPIPE, SIG_IGN);
+    return close_stdout(run(argc, argv));
 }

@@ -1,8 +1,164 @@
 # SPDX-License-Identifier: MIT
-"""The command line itself: help, unknown words, exit codes. Codes are listed in src/cmd/cmd.h."""
+"""The command line itself: help, mistakes, exit codes. The codes are listed in src/cmd/cmd.h."""
+import os
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+OK, RUN, USAGE, MODEL, NOMEM, DISK = 0, 1, 2, 3, 4, 8
+VERBS = re.findall(r"^VERB\((\w+)", (ROOT / "src/cmd/verbs.def").read_text(), re.M)
+# Verbs that open a model, with what they need besides.
+OPENS = [["run", "-p", "x"], ["chat"], ["tokenize", "x"], ["logits", "--jsonl"],
+         ["ppl", "-f", __file__, "--ctx", "64"], ["inspect"], ["template", "--jsonl"],
+         ["bench", "-p", "8", "-n", "8"]]
+PENDING = ROOT / "src/cmd/pending.c"
+if PENDING.exists():
+    OPENS = [a for a in OPENS if f"verb_{a[0]}(" not in PENDING.read_text()]
+
+
+def one_line(p):
+    """Failures say what, in one line, on stderr, and nothing on stdout."""
+    text = p.stderr.decode()
+    assert p.stdout == b"" and text.startswith("brrr") and text.count("\n") == 1, text
+    return text
 
 
 def test_help_goes_to_stdout(brrr):
     p = brrr(["--help"])
-    assert p.returncode == 0 and p.stderr == b""
+    assert p.returncode == OK and p.stderr == b""
     assert p.stdout.startswith(b"usage: brrr VERB")
+    for verb in VERBS:
+        assert f"\n  {verb} ".encode() in p.stdout
+    assert brrr(["-h"]).stdout == brrr(["help"]).stdout == p.stdout
+
+
+def test_without_words(brrr):
+    p = brrr([])
+    assert p.returncode == USAGE and p.stdout == b"" and p.stderr.startswith(b"usage:")
+
+
+def test_version(brrr):
+    assert re.fullmatch(rb"brrr \d+\.\d+\.\d+\n", brrr(["--version"]).stdout)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_of_a_verb(brrr, verb):
+    p = brrr([verb, "--help"])
+    assert p.returncode == OK and p.stderr == b""
+    assert p.stdout.startswith(f"usage: brrr {verb} ".encode()) and b"--help" in p.stdout
+    assert b"Exit codes: 0 ok, 1 run-time failure, 2 usage" in p.stdout
+    assert max(map(len, p.stdout.decode().splitlines())) < 140
+    assert brrr([verb, "-h", "-v"]).stdout == p.stdout
+
+
+def test_help_lists_only_what_the_verb_takes(brrr):
+    assert b"--temp" in brrr(["run", "--help"]).stdout
+    assert b"--temp" not in brrr(["tokenize", "--help"]).stdout
+    p = brrr(["tokenize", "--temp", "1", "x"])
+    assert p.returncode == USAGE and "unknown option '--temp'" in one_line(p)
+
+
+@pytest.mark.parametrize("args, says", [
+    (["nonsense"], "unknown verb 'nonsense'"),
+    (["run", "--nonsense"], "unknown option '--nonsense'"),
+    (["run", "-Z"], "unknown option '-Z'"),
+    (["run", "--prompt"], "--prompt needs a value (TEXT)"),
+    (["run", "-n", "many"], "'many' is not a whole number"),
+    (["run", "-n", "99999999999"], "'99999999999' is not a whole number"),
+    (["run", "-n", "-2"], "'-2' is not a whole number"),
+    (["run", "-n5x"], "'5x' is not a whole number"),
+    (["run", "--temp=hot"], "'hot' is not a number"),
+    (["run", "--temp", "nan"], "'nan' is not a number"),
+    (["run", "--temp", "1e999"], "'1e999' is not a number"),
+    (["run", "--seed", "-1"], "'-1' is not a whole number from 0"),
+    (["run", *["--stop", "x"] * 17], "16 times at most"),
+    (["run", "-vx"], "unknown option '-vx'"),
+    (["tokenize", "--", *["x"] * 17], "too many operands"),
+])
+def test_mistakes(brrr, args, says):
+    p = brrr(args)
+    assert p.returncode == USAGE and says in one_line(p)
+    assert "--help" in p.stderr.decode()
+
+
+def test_environment_gives_options(brrr, tmp_path):
+    p = brrr(["run", "-p", "x"], env={"BRRR_N_PREDICT": "many"})
+    assert p.returncode == USAGE and "BRRR_N_PREDICT: 'many' is not" in one_line(p)
+    # The command line is stronger, and an empty variable is none.
+    p = brrr(["run", "-n", "few"], env={"BRRR_CTX_SIZE": "", "BRRR_N_PREDICT": "5"})
+    assert p.returncode == USAGE and "-n: 'few' is not" in one_line(p)
+
+
+@pytest.mark.parametrize("args", [a for a in OPENS if a[0] != "inspect"], ids=lambda a: a[0])
+def test_environment_names_the_model(brrr, args):
+    env = {"BRRR_MODEL": "/nowhere/one"}
+    assert "/nowhere/one" in one_line(brrr(args, env=env, input=b"{}\n"))
+    assert "/nowhere/two" in one_line(brrr([*args, "-m", "/nowhere/two"], env=env, input=b"{}\n"))
+
+
+@pytest.mark.parametrize("value", ["sse9", "AVX2", " c", "avx2,avx512"])
+def test_cpu_cap(brrr, value):
+    p = brrr(["--version"], env={"BRRR_CPU": value})
+    assert p.returncode == USAGE and "BRRR_CPU must be c, avx2 or avx512" in one_line(p)
+    assert brrr(["--version"], env={"BRRR_CPU": "c"}).returncode == OK
+
+
+@pytest.mark.parametrize("args", OPENS, ids=lambda a: a[0])
+def test_missing_model(brrr, tmp_path, args):
+    p = brrr([*args, "-m", tmp_path / "gone.gguf"], input=b"{}\n")
+    assert p.returncode == RUN
+    assert "gone.gguf: No such file or directory" in one_line(p)
+
+
+@pytest.mark.parametrize("args", OPENS, ids=lambda a: a[0])
+@pytest.mark.parametrize("content", [b"", b"GGUF", b"# A text, and no model\n" * 100],
+                         ids=["empty", "short", "text"])
+def test_not_a_model(brrr, tmp_path, args, content):
+    (tmp_path / "m.gguf").write_bytes(content)
+    p = brrr([*args, "-m", tmp_path / "m.gguf"], input=b"{}\n")
+    assert p.returncode == MODEL and "m.gguf" in one_line(p)
+
+
+@pytest.mark.parametrize("args", OPENS, ids=lambda a: a[0])
+def test_folder_as_model(brrr, tmp_path, args):
+    p = brrr([*args, "-m", tmp_path], input=b"{}\n")
+    assert p.returncode in (RUN, MODEL) and str(tmp_path) in one_line(p)
+
+
+@pytest.mark.parametrize("args", [a for a in OPENS if a[0] != "inspect"], ids=lambda a: a[0])
+def test_no_model(brrr, tmp_path, args):
+    p = brrr(args, env={"XDG_CACHE_HOME": tmp_path}, input=b"{}\n")
+    assert p.returncode == USAGE and "give one with -m FILE" in one_line(p)
+
+
+def closed_pipe(brrr, args, n=0):
+    """Run with a reader that takes n bytes and goes away."""
+    with subprocess.Popen([brrr.path, *map(str, args)], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE) as p:
+        got = p.stdout.read(n)
+        p.stdout.close()
+        err = p.stderr.read()
+        return p.wait(timeout=120), got, err
+
+
+def test_closed_pipe(brrr):
+    assert closed_pipe(brrr, ["--help"]) == (OK, b"", b"")
+
+
+@pytest.mark.skipif(PENDING.exists() and "verb_run(" in PENDING.read_text(), reason="pending")
+def test_closed_pipe_while_running(brrr, default_model):
+    code, got, err = closed_pipe(
+        brrr, ["run", "-q", "-m", default_model, "-p", "Tell me a long story.", "-n", "4000",
+               "--ignore-eos"], 1)
+    assert (code, len(got), err) == (OK, 1, b"")
+
+
+def test_full_disk(brrr):
+    if not os.path.exists("/dev/full"):
+        pytest.skip("no /dev/full")
+    with open("/dev/full", "wb") as full:
+        p = subprocess.run([brrr.path, "--help"], stdout=full, stderr=subprocess.PIPE, check=False)
+    assert p.returncode == DISK and b"No space left on device" in p.stderr
