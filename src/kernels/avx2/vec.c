@@ -1,3 +1,3 @@
 /* SPDX-License-Identifier: MIT */
-/* vec.c - rows of floats: simd/vec_body.h compiled for this folder's instruction set. */
-#include "kernels/simd/vec_body.h"
+/* vec.c - rows of floats: simd/vec.inc compiled for this folder's instruction set. */
+#include "kernels/simd/vec.inc"

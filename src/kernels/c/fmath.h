@@ -4,7 +4,7 @@
  *
  * libm's versions differ between systems and processors; these are a fixed
  * sequence of IEEE operations and explicit fused multiply-adds, which
- * simd/v16_math.h repeats 16 lanes at a time. Whoever changes one changes both;
+ * simd/v16.h repeats 16 lanes at a time. Whoever changes one changes both;
  * tests/kernels/vec.c compares the bits and measures the error against libm in
  * double precision.
  *

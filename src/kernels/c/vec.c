@@ -5,7 +5,7 @@
  * Element by element there is one sequence of IEEE operations. Sums run in 16
  * lanes, element i in lane i % 16, ascending, joined by the fixed tree of
  * fmath.h; so a vector register of any width that divides 16 gives the same bits.
- * Not meant to be fast: simd/vec_body.h is.
+ * Not meant to be fast: simd/vec.inc is.
  */
 #include <math.h>
 
