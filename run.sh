@@ -33,22 +33,27 @@ is_model() {
     [ -f "$1" ] && [ "$(dd if="$1" bs=4 count=1 2>/dev/null | tr -d '\000')" = GGUF ]
 }
 
-# True if this command line ends up with the default model.
+# True if this command line ends up with the default model: -m, BRRR_MODEL or an operand may name
+# another one. An operand of `chat` can also be the value of an option, so it has to be a model.
 needs_default() {
-    case $1 in
+    verb=$1
+    case $verb in
     chat | run | tokenize | template | logits | ppl | inspect | bench) ;;
     *) return 1 ;;
     esac
     shift
     given=${BRRR_MODEL:-default}
     while [ $# -gt 0 ]; do
-        case $1 in
-        -h | --help) return 1 ;;
-        --template-file | --template-file=* | --chat-template-file | --chat-template-file=*) return 1 ;;
-        -m | --model | --model-id | --hf-repo) given=${2-} ;;
-        --model=* | --model-id=* | --hf-repo=*) given=${1#*=} ;;
-        -m*) given=${1#-m} ;;
-        *) is_model "$1" && given=$1 ;;
+        case $verb:$1 in
+        *:-h | *:--help) return 1 ;;
+        *:--template-file* | *:--chat-template-file*) return 1 ;;
+        *:-m | *:--model | *:--model-id | *:--hf-repo) given=${2-} ;;
+        *:--model=* | *:--model-id=* | *:--hf-repo=*) given=${1#*=} ;;
+        *:-m*) given=${1#-m} ;;
+        inspect:--tensor) [ $# -eq 1 ] || shift ;;
+        *:-*) ;;
+        inspect:*) given=$1 ;;
+        chat:*) if is_model "$1"; then given=$1; fi ;;
         esac
         shift
     done

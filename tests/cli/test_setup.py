@@ -94,7 +94,7 @@ def test_run_sh_leaves_stdout_to_the_verb(brrr, tmp_path):
 @pytest.mark.parametrize("args", [
     ["sample", "--jsonl"], ["run", "--help"], ["nonsense"], ["run", "-m", "/nowhere", "-p", "x"],
     ["run", "-m/nowhere", "-p", "x"], ["run", "--model=/nowhere", "-p", "x"],
-    ["template", "--template-file", "/nowhere"],
+    ["template", "--template-file", "/nowhere"], ["inspect", "/nowhere", "--tensor", "x"],
 ])
 def test_run_sh_fetches_no_model_in_vain(brrr, tmp_path, args):
     p = run(ROOT / "run.sh", *args, env=offline(tmp_path))
@@ -108,7 +108,8 @@ def test_run_sh_obeys_the_environment(brrr, tmp_path):
     assert p.returncode != 0 and not (tmp_path / "brrr").exists()
 
 
-@pytest.mark.parametrize("args", [["run", "-p", "x"], [], ["-n", "4"], ["run", "-m", "default"]])
+@pytest.mark.parametrize("args", [["run", "-p", "x"], [], ["-n", "4"], ["run", "-m", "default"],
+                                  ["run", "/nowhere"], ["inspect", "--tensor"]])
 def test_run_sh_without_model_and_network(brrr, tmp_path, args):
     p = run(ROOT / "run.sh", *args, env=offline(tmp_path))
     assert p.returncode == 5 and p.stdout == b"" and b"could not download" in p.stderr
