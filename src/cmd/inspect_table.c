@@ -10,6 +10,8 @@
 #include "base/limits.h"
 #include "cmd/inspect.h"
 
+enum { GROUP_MAX = 1 << 17 }; /* tensors that are grouped; no model has more */
+
 /* A tensor, or several that look the same. */
 struct row {
     const struct gguf_tensor *t;
@@ -215,7 +217,7 @@ void inspect_table(const struct gguf *g, bool all)
     print_tokenizer(g);
     print_types(g);
     puts("tensors (row length first)");
-    struct row *rows = all ? NULL : group(g, &n);
+    struct row *rows = all || gguf_n_tensors(g) > GROUP_MAX ? NULL : group(g, &n);
     for (size_t i = 0; i < n; i++)
         print_row(&rows[i]);
     for (size_t i = 0; !rows && i < gguf_n_tensors(g); i++)
