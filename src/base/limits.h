@@ -33,6 +33,8 @@ enum {
     /* --- requests --- */
     LIMIT_STOPS = 16,
     LIMIT_STOP_BYTES = 256,
+    LIMIT_STOP_IDS = 64,
+    LIMIT_NGRAM = 64, /* no_repeat_ngram_size: every place of the history is compared */
     LIMIT_LOGIT_BIAS = 1024,
     LIMIT_LOGPROBS = 1024,
     LIMIT_PARALLEL = 256, /* sequences at once                                */
