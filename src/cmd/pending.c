@@ -22,10 +22,6 @@ int verb_template(const struct options *o)
 {
     return pending(o);
 }
-int verb_sample(const struct options *o)
-{
-    return pending(o);
-}
 int verb_logits(const struct options *o)
 {
     return pending(o);
