@@ -23,7 +23,7 @@ enum {
     LIMIT_CTX = 1 << 24,  /* tokens a sequence may hold                       */
 
     /* --- text --- */
-    LIMIT_WORD_BYTES = 4 << 20, /* one word for the tokenizer; longer ones are cut        */
+    LIMIT_WORD_BYTES = 4 << 20,     /* one word for the tokenizer; longer ones are cut        */
     LIMIT_TEMPLATE_BYTES = 1 << 20, /* source of a chat template; real ones: < 64 KiB   */
     LIMIT_TEMPLATE_DEPTH = 64,      /* nesting of expressions, blocks and calls         */
     LIMIT_TEMPLATE_STEPS = 5000000, /* nodes evaluated in one rendering: about 50 ms    */
