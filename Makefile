@@ -28,8 +28,6 @@ B  := build/$(MODE)$(addprefix -,$(notdir $(OTHER_CC)))
 ISA_c      := -O3
 ISA_avx2   := -O3 -mavx2 -mfma -mf16c -mbmi2
 ISA_avx512 := -O3 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mfma -mf16c -mbmi2 -mprefer-vector-width=512
-# simd/ holds only what the two above include; `make headers` compiles that alone.
-ISA_simd   := $(ISA_avx512)
 
 # No -ffast-math, ever; contraction off because clang fuses a*b+c by itself and
 # the same request must give the same bits whatever compiled the engine.
