@@ -240,18 +240,23 @@ static double now(void)
 void kt_bench(struct ktest *t, const struct kt_speed *s, const char *fmt, ...)
 {
     double best = 1e9, end = now() + 0.1;
+    int batch = 1; /* calls between two looks at the clock, which is coarse: 50 us at least */
     va_list ap;
 
     do {
-        double t0 = now();
-        s->fn(s->arg);
-        best = fmin(best, now() - t0);
+        double t0 = now(), d;
+
+        for (int i = 0; i < batch; i++)
+            s->fn(s->arg);
+        d = now() - t0;
+        if (d >= 50e-6) best = fmin(best, d / batch);
+        else batch *= 2;
     } while (now() < end);
     printf("bench %-7s %-10s ", t->isa, t->name);
     va_start(ap, fmt);
     vprintf(fmt, ap);
     va_end(ap);
-    printf(" %10.1f us", best * 1e6);
+    printf(" %10.2f us", best * 1e6);
     if (s->bytes > 0) printf(" %8.2f GB/s", s->bytes / best * 1e-9);
     if (s->macs > 0) printf(" %8.1f GMAC/s", s->macs / best * 1e-9);
     printf("\n");
