@@ -37,6 +37,16 @@ struct ktest {
     struct kt_mem *mem;
 };
 
+/* Tests of what is not a row of kernels.def: the tables indexed by format. */
+#define KT_EXTRA(X) X(pack) X(matmul)
+
+#define KERNEL(name, params) void test_##name(struct ktest *t);
+#include "kernels/kernels.def"
+#undef KERNEL
+#define EXTRA(name) void test_##name(struct ktest *t);
+KT_EXTRA(EXTRA)
+#undef EXTRA
+
 /* --- values --- */
 
 uint64_t kt_rand(struct ktest *t);

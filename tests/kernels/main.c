@@ -4,7 +4,7 @@
  *
  *     kernels [--seed N] [--isa NAME] [--test NAME] [--bench]
  *
- * The list of tests is kernels.def itself plus extra.def below; a row without a
+ * The list of tests is kernels.def itself plus KT_EXTRA (kt.h); a row without a
  * test does not link. The last line is "N passed, N failed".
  */
 #include <stdio.h>
@@ -14,16 +14,6 @@
 
 #include "base/cpu.h"
 #include "kt.h"
-
-/* Tests of what is not a row of kernels.def: the tables indexed by format, and selection. */
-#define EXTRA_TESTS(X)
-
-#define KERNEL(name, params) void test_##name(struct ktest *t) __attribute__((weak));
-#include "kernels/kernels.def"
-#undef KERNEL
-#define EXTRA(name) void test_##name(struct ktest *t);
-EXTRA_TESTS(EXTRA)
-#undef EXTRA
 
 typedef void test_fn(struct ktest *t);
 
@@ -38,7 +28,7 @@ static const struct test tests[] = {
 #include "kernels/kernels.def"
 #undef KERNEL
 #define EXTRA(name) { #name, test_##name, 0 },
-    EXTRA_TESTS(EXTRA)
+    KT_EXTRA(EXTRA)
 #undef EXTRA
 };
 
@@ -92,7 +82,7 @@ static void run_isa(const struct options *o, const struct kernels_isa *isa, stru
     for (size_t i = 0; i < COUNT(tests); i++) {
         struct ktest t = { .ref = &ref, .got = &got, .isa = isa->name, .name = tests[i].name };
         if (o->test && strcmp(o->test, tests[i].name) != 0) continue;
-        if (!tests[i].fn || !has_entry(&got, tests[i].entry)) continue;
+        if (!has_entry(&got, tests[i].entry)) continue;
         t.bench = o->bench;
         t.c = isa == &kernels_isas[0];
         t.seed = o->seed;

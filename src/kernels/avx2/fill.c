@@ -9,4 +9,5 @@ void kernels_fill_avx2(struct kernels *k)
 {
     kernels_fill_vec_avx2(k);
     kernels_fill_attend_avx2(k);
+    kernels_fill_matmul_avx2(k);
 }

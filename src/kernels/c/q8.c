@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * q8.c - int8 activations: the definition, to the last bit.
+ *
+ * For each 32 k of a row: amax = the largest |x| (NaNs do not count), scale
+ * sx = amax / 127, q = x * (127 / amax) rounded to nearest even and clamped to
+ * +-127 (a NaN becomes -127). A block whose amax is below 2^-100 has codes of
+ * zero: 127 / amax could overflow. An infinity makes sx infinite, hence the
+ * results of that row not finite; nothing is undefined. A row's values depend on
+ * that row alone. The layout is in packed.h.
+ */
+#include "kernels/c/c.h"
+#include "kernels/packed.h"
+
+/* Adding and taking away 1.5 * 2^23 rounds to the nearest integer, ties to even. */
+static int round_q8(float v)
+{
+    v = v > -127.0f ? v : -127.0f;
+    v = v < 127.0f ? v : 127.0f;
+    return (int)(v + 0x1.8p23f - 0x1.8p23f);
+}
+
+/* One block of row t of a tile of `rows` rows; dst is the tile's block. */
+static void pack_block(uint8_t *dst, int rows, int t, const float *x)
+{
+    float amax = 0, inv, sx, sum;
+    int32_t neg = 0, neg_half = 0;
+
+    for (int i = 0; i < BLOCK_K; i++) {
+        float a = __builtin_fabsf(x[i]);
+        amax = a > amax ? a : amax;
+    }
+    sx = amax / 127.0f;
+    inv = amax >= 0x1p-100f ? 127.0f / amax : 0.0f;
+    for (int i = 0; i < BLOCK_K; i++) {
+        int q = inv > 0 ? round_q8(x[i] * inv) : 0;
+        dst[(i / 4 * rows + t) * 4 + i % 4] = (uint8_t)q;
+        neg -= q;
+        if (i < BLOCK_K / 2) neg_half -= q;
+    }
+    sum = (float)-neg * sx;
+    memcpy(dst + Q8_SX * rows + 4 * t, &sx, 4);
+    memcpy(dst + Q8_NEG * rows + 4 * t, &neg, 4);
+    memcpy(dst + Q8_NEG_HALF * rows + 4 * t, &neg_half, 4);
+    memcpy(dst + Q8_SUM * rows + 4 * t, &sum, 4);
+}
+
+static void q8_pack(void *dst, const float *x, size_t ldx, int m, int k, int m0, int m1)
+{
+    for (int i = m0; i < m1; i++) {
+        int t0 = i - i % Q8_TILE, rows = q8_tile_rows(m, t0);
+        uint8_t *tile = (uint8_t *)dst + q8_tile_offset(t0, k);
+        for (int b = 0; b < k / BLOCK_K; b++)
+            pack_block(tile + (size_t)b * (size_t)(Q8_BLOCK * rows), rows, i - t0,
+                       x + (size_t)i * ldx + (size_t)b * BLOCK_K);
+    }
+}
+
+void kernels_fill_q8(struct kernels *k)
+{
+    k->q8_pack = q8_pack;
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * packed.h - how packed weights and packed activations lie in memory.
+ *
+ * For pack.c and the matrix kernels only. pack.c draws the weights; the
+ * activations are drawn here.
+ *
+ * Activations of m rows are cut into tiles of Q8_TILE rows; the last tile is as
+ * narrow as what is left, so that one row alone is contiguous. A tile of T rows
+ * holds, for each 32 k, 48 T bytes:
+ *
+ *     int8  x[8][T][4]   x[j][t] = the quantised values k = 4j .. 4j+3 of row t
+ *     f32   sx[T]        their scale
+ *     int32 neg[2][T]    -(sum of all 32), -(sum of the first 16)
+ *     f32   sum[T]       (float)(sum of all 32) * sx
+ *
+ * Four values of one row are one broadcast: a kernel multiplies them with the
+ * same four k of 16 weight rows. neg, shifted by the zero point, is where an
+ * integer sum of (code - zero) * x starts.
+ */
+#ifndef KERNELS_PACKED_H
+#define KERNELS_PACKED_H
+
+#include <stdint.h>
+#include <string.h>
+
+#include "kernels/matmul.h"
+
+/* What lies behind the codes of a block of 16 rows x 32 k, and before 8 blocks of a K type. */
+enum packed_scales {
+    SCALES_F16,     /* f16 d[16]                                                   */
+    SCALES_F16_MIN, /* f16 d[16], f16 m[16]                                        */
+    SCALES_K_MIN,   /* u8 s[16], u8 t[16]; before: f16 d[16], f16 e[16]; d*s, -e*t */
+    SCALES_K_HALF,  /* i8 s[2][16] of 16 k each; before: f16 d[16]; d*s            */
+};
+
+enum {
+    BLOCK_K = 32, /* k in a block             */
+    SUPER_K = 8,  /* blocks in a K superblock */
+
+    /* Offsets in a block of packed activations, in units of T bytes. */
+    Q8_SX = 32,
+    Q8_NEG = 36,
+    Q8_NEG_HALF = 40,
+    Q8_SUM = 44,
+    Q8_BLOCK = 48,
+};
+
+/* A layout: constant at every call, so that everything below folds. */
+struct packed {
+    int bits;
+    enum packed_scales scales;
+    int zero_log2;
+};
+
+static inline int packed_code_bytes(int bits)
+{
+    return bits * 64;
+}
+
+static inline int packed_scale_bytes(enum packed_scales s)
+{
+    return s == SCALES_F16_MIN ? 64 : 32;
+}
+
+static inline int packed_head_bytes(enum packed_scales s)
+{
+    return s == SCALES_K_MIN ? 64 : s == SCALES_K_HALF ? 32 : 0;
+}
+
+static inline int packed_is_k(enum packed_scales s)
+{
+    return packed_head_bytes(s) != 0;
+}
+
+/* Bytes of one block, the head not counted. */
+static inline int packed_block_bytes(struct packed p)
+{
+    return packed_code_bytes(p.bits) + packed_scale_bytes(p.scales);
+}
+
+static inline int packed_super_bytes(struct packed p)
+{
+    return packed_head_bytes(p.scales) + SUPER_K * packed_block_bytes(p);
+}
+
+/* Bytes of n_block blocks of one group, heads included. */
+static inline size_t packed_bytes(struct packed p, int n_block)
+{
+    if (packed_is_k(p.scales)) return (size_t)(n_block / SUPER_K) * (size_t)packed_super_bytes(p);
+    return (size_t)n_block * (size_t)packed_block_bytes(p);
+}
+
+/* Block b of the group at w, and the head that belongs to it. */
+static inline const uint8_t *packed_block(struct packed p, const uint8_t *w, int b)
+{
+    if (!packed_is_k(p.scales)) return w + (size_t)b * (size_t)packed_block_bytes(p);
+    return w + (size_t)(b / SUPER_K) * (size_t)packed_super_bytes(p) + packed_head_bytes(p.scales) +
+           b % SUPER_K * packed_block_bytes(p);
+}
+
+static inline const uint8_t *packed_head(struct packed p, const uint8_t *w, int b)
+{
+    return w + (size_t)(b / SUPER_K) * (size_t)packed_super_bytes(p);
+}
+
+/* Rows of the tile that starts at row t0 of m. */
+static inline int q8_tile_rows(int m, int t0)
+{
+    return m - t0 < Q8_TILE ? m - t0 : Q8_TILE;
+}
+
+/* Where the tile that starts at row t0 lies: every row before it takes the same room. */
+static inline size_t q8_tile_offset(int t0, int k)
+{
+    return (size_t)t0 * (size_t)(k / BLOCK_K) * Q8_BLOCK;
+}
+
+struct kernels;
+void kernels_fill_pack(struct kernels *k); /* pack[] of every row of packed.def */
+
+#endif

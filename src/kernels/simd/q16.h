@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * q16.h - 64 bytes of integers: one word of four 8-bit codes, or one int32, of each of 16 rows.
+ *
+ * The integer partner of v16.h for the matrix kernels, one 512-bit register or
+ * two of 256. What is worth knowing is q16_dot(), the only place where the
+ * instruction sets differ in method; integer sums are exact either way:
+ *
+ *   AVX-512 VNNI: vpdpbusd, unsigned codes times signed activations.
+ *   AVX2: vpmaddubsw adds two products into a saturating int16. Codes of 4, 5
+ *   and 6 bits times 127 leave room for 16, 8 and 4 products (15 * 127 * 16 =
+ *   30480), so several steps stay in int16 before they are widened. Codes of 8
+ *   bits would saturate: they are made signed and the sign moves to the
+ *   activations, |w| * (x with w's sign), 2 * 128 * 127 = 32512.
+ */
+#ifndef KERNELS_SIMD_Q16_H
+#define KERNELS_SIMD_Q16_H
+
+#include "kernels/simd/v16.h"
+
+#if defined(__AVX512VNNI__)
+
+typedef __m512i q16;
+typedef uint16_t q16_u16 __attribute__((vector_size(64)));
+typedef uint32_t q16_u32 __attribute__((vector_size(64)));
+
+#define Q16_ROWS 8 /* accumulators of so many activation rows fit registers */
+enum {
+    Q16_PANEL = 3, /* groups side by side in a panel */
+    Q16_SIGNED_8 = 0
+}; /* 8-bit codes are used unsigned: subtract the zero point */
+
+V16_INLINE q16 q16_load(const void *p)
+{
+    return _mm512_loadu_si512(p);
+}
+
+V16_INLINE void q16_store(void *p, q16 a)
+{
+    _mm512_storeu_si512(p, a);
+}
+
+V16_INLINE q16 q16_zero(void)
+{
+    return _mm512_setzero_si512();
+}
+
+/* The 4 bytes at p, 16 times: folds into a memory operand. */
+V16_INLINE q16 q16_spread(const void *p)
+{
+    int32_t x;
+
+    memcpy(&x, p, 4);
+    return _mm512_set1_epi32(x);
+}
+
+/* Every byte: (a shifted by n bits to the left, to the right if n < 0) & mask. */
+V16_INLINE q16 q16_bits(q16 a, int n, int mask)
+{
+    q16_u16 u = (q16_u16)a;
+
+    u = n < 0 ? u >> -n : u << n;
+    return (q16)u & _mm512_set1_epi8((char)mask);
+}
+
+V16_INLINE q16 q16_or(q16 a, q16 b)
+{
+    return a | b;
+}
+
+V16_INLINE q16 q16_shl32(q16 a, int n)
+{
+    return (q16)((q16_u32)a << n);
+}
+
+V16_INLINE q16 q16_sub32(q16 a, q16 b)
+{
+    return (q16)((q16_u32)a - (q16_u32)b);
+}
+
+/* *sum += codes * x, step j of a block; `part` is for instruction sets that widen later. */
+V16_INLINE void q16_dot(q16 *sum, q16 *part, q16 codes, q16 x, int bits, int j)
+{
+    (void)part, (void)bits, (void)j;
+    *sum = _mm512_dpbusd_epi32(*sum, codes, x);
+}
+
+V16_INLINE v16 q16_to_f32(q16 a)
+{
+    return _mm512_cvtepi32_ps(a);
+}
+
+V16_INLINE v16 v16_load_u8(const uint8_t *p)
+{
+    return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const void *)p)));
+}
+
+V16_INLINE v16 v16_load_i8(const uint8_t *p)
+{
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const void *)p)));
+}
+
+#else /* AVX2 */
+
+typedef uint16_t q16_u16 __attribute__((vector_size(32)));
+typedef uint32_t q16_u32 __attribute__((vector_size(32)));
+
+struct q16_pair {
+    __m256i lo, hi;
+};
+typedef struct q16_pair q16;
+
+#define Q16_ROWS 4
+enum { Q16_PANEL = 1, Q16_SIGNED_8 = 1 };
+
+V16_INLINE q16 q16_load(const void *p)
+{
+    return (q16){ _mm256_loadu_si256(p), _mm256_loadu_si256((const __m256i *)p + 1) };
+}
+
+V16_INLINE void q16_store(void *p, q16 a)
+{
+    _mm256_storeu_si256(p, a.lo);
+    _mm256_storeu_si256((__m256i *)p + 1, a.hi);
+}
+
+V16_INLINE q16 q16_zero(void)
+{
+    return (q16){ _mm256_setzero_si256(), _mm256_setzero_si256() };
+}
+
+V16_INLINE q16 q16_spread(const void *p)
+{
+    int32_t x;
+
+    memcpy(&x, p, 4);
+    return (q16){ _mm256_set1_epi32(x), _mm256_set1_epi32(x) };
+}
+
+V16_INLINE __m256i q16_bits_half(__m256i a, int n, int mask)
+{
+    q16_u16 u = (q16_u16)a;
+
+    u = n < 0 ? u >> -n : u << n;
+    return (__m256i)u & _mm256_set1_epi8((char)mask);
+}
+
+V16_INLINE q16 q16_bits(q16 a, int n, int mask)
+{
+    return (q16){ q16_bits_half(a.lo, n, mask), q16_bits_half(a.hi, n, mask) };
+}
+
+V16_INLINE q16 q16_or(q16 a, q16 b)
+{
+    return (q16){ a.lo | b.lo, a.hi | b.hi };
+}
+
+V16_INLINE q16 q16_shl32(q16 a, int n)
+{
+    return (q16){ (__m256i)((q16_u32)a.lo << n), (__m256i)((q16_u32)a.hi << n) };
+}
+
+V16_INLINE q16 q16_sub32(q16 a, q16 b)
+{
+    return (q16){ (__m256i)((q16_u32)a.lo - (q16_u32)b.lo),
+                  (__m256i)((q16_u32)a.hi - (q16_u32)b.hi) };
+}
+
+V16_INLINE void q16_dot_half(__m256i *sum, __m256i *part, __m256i codes, __m256i x, int bits, int j)
+{
+    int chain = bits == 4 ? 8 : bits == 5 ? 4 : bits == 6 ? 2 : 1;
+    __m256i p;
+
+    if (bits == 8) {
+        codes = codes ^ _mm256_set1_epi8(-128);
+        p = _mm256_maddubs_epi16(_mm256_abs_epi8(codes), _mm256_sign_epi8(x, codes));
+    } else {
+        p = _mm256_maddubs_epi16(codes, x);
+    }
+    if (j % chain != 0) p = _mm256_add_epi16(*part, p);
+    if (j % chain != chain - 1) *part = p;
+    else *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(p, _mm256_set1_epi16(1)));
+}
+
+V16_INLINE void q16_dot(q16 *sum, q16 *part, q16 codes, q16 x, int bits, int j)
+{
+    q16_dot_half(&sum->lo, &part->lo, codes.lo, x.lo, bits, j);
+    q16_dot_half(&sum->hi, &part->hi, codes.hi, x.hi, bits, j);
+}
+
+V16_INLINE v16 q16_to_f32(q16 a)
+{
+    return (v16){ _mm256_cvtepi32_ps(a.lo), _mm256_cvtepi32_ps(a.hi) };
+}
+
+V16_INLINE v16 v16_load_u8(const uint8_t *p)
+{
+    return q16_to_f32((q16){ _mm256_cvtepu8_epi32(_mm_loadl_epi64((const void *)p)),
+                             _mm256_cvtepu8_epi32(_mm_loadl_epi64((const void *)(p + 8))) });
+}
+
+V16_INLINE v16 v16_load_i8(const uint8_t *p)
+{
+    return q16_to_f32((q16){ _mm256_cvtepi8_epi32(_mm_loadl_epi64((const void *)p)),
+                             _mm256_cvtepi8_epi32(_mm_loadl_epi64((const void *)(p + 8))) });
+}
+
+#endif
+
+#endif

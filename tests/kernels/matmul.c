@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * matmul.c - packed weights x int8 activations.
+ *
+ * Every packed type: the bits of the C reference for many shapes; the same bits
+ * for any number of rows and any split of the groups; and of the reference
+ * itself, closeness to double arithmetic on dequantised weights.
+ */
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/f16.h"
+#include "kernels/packed.h"
+#include "weights.h"
+
+/* One multiplication: weights in the file's blocks and packed, rows of x packed. */
+struct job {
+    enum qtype qt;
+    int m, n, k, add;
+    uint8_t *file, *w, *x;
+    float *y0; /* what y holds before, [m][ld] */
+    size_t ld;
+    const struct kernels *kernels;
+    struct matmul_args args; /* for benchmarks */
+};
+
+static void job_init(struct ktest *t, struct job *j, int kind)
+{
+    float *x = kind == 2 ? kt_f32_hard(t, (size_t)j->m * (size_t)j->k)
+                         : kt_f32(t, (size_t)j->m * (size_t)j->k);
+
+    if (kind == 3)
+        for (int i = 0; i < j->m * j->k; i++)
+            x[i] = x[i] < 0 ? -1.0f : 1.0f;
+    j->ld = (size_t)j->n + (size_t)kt_int(t, 0, 5);
+    j->file = weights_make(t, j->qt, j->n, j->k, kind);
+    j->w = weights_pack(t, j->qt, j->file, j->n, j->k);
+    j->x = kt_in(t, q8_bytes(j->m, j->k));
+    t->ref->q8_pack(j->x, x, (size_t)j->k, j->m, j->k, 0, j->m);
+    j->y0 = kt_f32(t, (size_t)j->m * j->ld);
+    j->add = kt_int(t, 0, 1);
+}
+
+/* y = job on groups [g0, g1); y is not prepared. */
+static void run(struct ktest *t, const struct kernels *k, const struct job *j, float *y, int g0,
+                int g1)
+{
+    struct matmul_args a = { .y = y,
+                             .ld_y = j->ld,
+                             .w = j->w,
+                             .x = j->x,
+                             .m = j->m,
+                             .k = j->k,
+                             .n = j->n,
+                             .g0 = g0,
+                             .g1 = g1,
+                             .add = j->add };
+
+    a.scratch = kt_out_bytes(t, MATMUL_SCRATCH(j->k));
+    k->matmul[j->qt](&a);
+}
+
+static int groups(const struct job *j)
+{
+    return (j->n + R16 - 1) / R16;
+}
+
+/* A new y, holding y0. */
+static float *fresh(struct ktest *t, const struct job *j)
+{
+    float *y = kt_out(t, (size_t)j->m * j->ld);
+    memcpy(y, j->y0, (size_t)j->m * j->ld * sizeof(*y));
+    return y;
+}
+
+/* --- the checks --- */
+
+static void check_bits(struct ktest *t, const struct job *j, const float *want)
+{
+    float *got = fresh(t, j);
+
+    run(t, t->got, j, got, 0, groups(j));
+    kt_equal(t, want, got, (size_t)j->m * j->ld, "%s m=%d n=%d k=%d add=%d", qtypes[j->qt].name,
+             j->m, j->n, j->k, j->add);
+}
+
+/* Two cuts, in an order that no worker would take. */
+static void check_split(struct ktest *t, const struct job *j, const float *want)
+{
+    int n = groups(j), a = kt_int(t, 0, n), b = kt_int(t, a, n);
+    float *got = fresh(t, j);
+
+    run(t, t->got, j, got, b, n);
+    run(t, t->got, j, got, 0, a);
+    run(t, t->got, j, got, a, b);
+    kt_equal(t, want, got, (size_t)j->m * j->ld, "%s m=%d n=%d k=%d groups cut at %d, %d",
+             qtypes[j->qt].name, j->m, j->n, j->k, a, b);
+}
+
+/* Activations of rows [i0, i1) alone, made from the packed rows so that no rounding differs. */
+static uint8_t *some_rows(struct ktest *t, const struct job *j, int i0, int i1)
+{
+    uint8_t *x = kt_in(t, q8_bytes(i1 - i0, j->k));
+
+    for (int i = i0; i < i1; i++) {
+        int from0 = i - i % Q8_TILE, from_rows = q8_tile_rows(j->m, from0);
+        int to0 = (i - i0) - (i - i0) % Q8_TILE, to_rows = q8_tile_rows(i1 - i0, to0);
+        for (int b = 0; b < j->k / BLOCK_K; b++)
+            for (int word = 0; word < Q8_BLOCK / 4; word++)
+                memcpy(x + q8_tile_offset(to0, j->k) + (size_t)b * (size_t)(Q8_BLOCK * to_rows) +
+                           (word * to_rows + i - i0 - to0) * 4,
+                       j->x + q8_tile_offset(from0, j->k) +
+                           (size_t)b * (size_t)(Q8_BLOCK * from_rows) +
+                           (word * from_rows + i - from0) * 4,
+                       4);
+    }
+    return x;
+}
+
+/* Any run of rows computed without the others gives what it gave among them. */
+static void check_rows(struct ktest *t, const struct job *all, const float *want)
+{
+    int n = kt_int(t, 1, all->m < 9 ? all->m : 9), i0 = kt_int(t, 0, all->m - n);
+    struct job j = *all;
+
+    j.m = n;
+    j.x = some_rows(t, all, i0, i0 + n);
+    j.y0 = all->y0 + (size_t)i0 * all->ld;
+    float *got = fresh(t, &j);
+    run(t, t->got, &j, got, 0, groups(&j));
+    kt_equal(t, want + (size_t)i0 * all->ld, got, (size_t)n * all->ld,
+             "%s rows %d..%d of %d, n=%d k=%d", qtypes[j.qt].name, i0, i0 + n, all->m, all->n,
+             all->k);
+}
+
+/* Sum of w x in double, and of |w x|, for row i of x and output n. */
+static void exact(const struct job *j, const float *w, int i, double *sum, double *size)
+{
+    int t0 = i - i % Q8_TILE, rows = q8_tile_rows(j->m, t0);
+
+    *sum = *size = 0;
+    for (int c = 0; c < j->k; c++) {
+        const uint8_t *b =
+            j->x + q8_tile_offset(t0, j->k) + (size_t)(c / BLOCK_K) * (size_t)(Q8_BLOCK * rows);
+        float sx;
+        memcpy(&sx, b + Q8_SX * rows + 4 * (i - t0), 4);
+        double x = (double)sx * (int8_t)b[(c % BLOCK_K / 4 * rows + i - t0) * 4 + c % 4];
+        *sum += (double)w[c] * x;
+        *size += fabs((double)w[c] * x);
+    }
+}
+
+/*
+ * The reference against double arithmetic on dequantised weights and the same
+ * activations. With a minimum, code times d and the minimum may cancel in a
+ * weight, so the bound grows by what was added before: up to 32 times.
+ */
+static void check_accuracy(struct ktest *t, const struct job *j, const float *y)
+{
+    float *w = kt_in(t, (size_t)j->k * sizeof(*w));
+    double worst = 0;
+
+    for (int n = 0; n < j->n; n++) {
+        t->ref->dequant[j->qt](w, j->file + (size_t)n * qtype_row_bytes(j->qt, (size_t)j->k),
+                               (size_t)j->k);
+        for (int i = 0; i < j->m; i++) {
+            double sum, size, before = j->add ? (double)j->y0[(size_t)i * j->ld + (size_t)n] : 0;
+            exact(j, w, i, &sum, &size);
+            double bound = (j->k / 16 + 4) * 0x1p-24 * (32 * size + fabs(before)) + 1e-37;
+            worst = fmax(worst,
+                         fabs((double)y[(size_t)i * j->ld + (size_t)n] - (sum + before)) / bound);
+        }
+    }
+    kt_true(t, worst <= 1, "%s m=%d n=%d k=%d: error is %.2f of the bound", qtypes[j->qt].name,
+            j->m, j->n, j->k, worst);
+}
+
+static void check_shape(struct ktest *t, enum qtype qt, int m, int n, int k)
+{
+    for (int kind = 0; kind < WEIGHTS_KINDS; kind++) {
+        struct job j = { .qt = qt, .m = m, .n = n, .k = k };
+        job_init(t, &j, kind);
+        float *want = fresh(t, &j);
+        run(t, t->ref, &j, want, 0, groups(&j));
+        check_bits(t, &j, want);
+        check_split(t, &j, want);
+        check_rows(t, &j, want);
+        if (t->c && kind == 0) check_accuracy(t, &j, want);
+        kt_reset(t);
+    }
+}
+
+/* --- speed --- */
+
+static void bench_call(void *arg)
+{
+    struct job *j = arg;
+    j->kernels->matmul[j->qt](&j->args);
+}
+
+static void bench_shape(struct ktest *t, enum qtype qt, int m, int n, int k)
+{
+    struct job j = { .qt = qt, .m = m, .n = n, .k = k, .kernels = t->got };
+    int ng = (n + R16 - 1) / R16;
+    double bytes = (double)packed_group_bytes(qt, k) * ng;
+
+    j.ld = (size_t)n;
+    j.file = weights_make(t, qt, R16, k, 0);
+    uint8_t *one = weights_pack(t, qt, j.file, R16, k);
+    /* as the engine keeps weights: aligned, and in large pages if the system has them */
+    size_t huge = (size_t)2 << 20, room = ((size_t)bytes + huge - 1) / huge * huge;
+    j.w = aligned_alloc(huge, room);
+    if (!j.w) return;
+    for (int g = 0; g < ng; g++)
+        memcpy(j.w + (size_t)g * packed_group_bytes(qt, k), one, packed_group_bytes(qt, k));
+    float *x = kt_f32(t, (size_t)m * (size_t)k);
+    j.x = kt_out_bytes(t, q8_bytes(m, k));
+    t->ref->q8_pack(j.x, x, (size_t)k, m, k, 0, m);
+    j.args = (struct matmul_args){ .y = kt_out(t, (size_t)m * (size_t)n),
+                                   .ld_y = j.ld,
+                                   .w = j.w,
+                                   .x = j.x,
+                                   .m = m,
+                                   .k = k,
+                                   .n = n,
+                                   .g1 = ng,
+                                   .scratch = kt_out_bytes(t, MATMUL_SCRATCH(k)) };
+    struct kt_speed s = { bench_call, &j, bytes, (double)m * n * k };
+    kt_bench(t, &s, "%-5s m=%-3d n=%-6d k=%-4d", qtypes[qt].name, m, n, k);
+    free(j.w);
+    kt_reset(t);
+}
+
+static void bench_pack(void *arg)
+{
+    struct job *j = arg;
+    j->kernels->pack[j->qt](j->w, j->file, R16, j->k);
+}
+
+static void bench(struct ktest *t, enum qtype qt)
+{
+    bench_shape(t, qt, 1, 1536, 1536);
+    bench_shape(t, qt, 1, 65536, 1536);
+    bench_shape(t, qt, 4, 1536, 1536);
+    bench_shape(t, qt, 8, 1536, 1536);
+    bench_shape(t, qt, 32, 1536, 1536);
+    if (t->c) return;
+    bench_shape(t, qt, 512, 576, 576);
+    bench_shape(t, qt, 512, 1536, 576);
+    bench_shape(t, qt, 512, 576, 1536);
+}
+
+void test_matmul(struct ktest *t)
+{
+    static const int ms[] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 16, 17, 24, 31, 40, 67 };
+    static const int ns[] = { 1, 15, 16, 17, 33, 48, 100 };
+
+    for (int qt = 0; qt < QT_COUNT; qt++) {
+        int block = (int)qtypes[qt].block;
+        if (!t->got->matmul[qt]) continue;
+        for (size_t i = 0; i < COUNT(ms); i++)
+            for (size_t n = 0; n < COUNT(ns); n++)
+                check_shape(t, (enum qtype)qt, ms[i], ns[n], block * kt_int(t, 1, 640 / block + 1));
+        if (t->bench) bench(t, (enum qtype)qt);
+    }
+}
+
+void test_pack(struct ktest *t)
+{
+    for (int qt = 0; qt < QT_COUNT; qt++) {
+        int k = 1536;
+        kt_true(t,
+                (packed_group_bytes((enum qtype)qt, k) != 0) == (t->ref->pack[qt] != NULL) &&
+                    (t->ref->pack[qt] != NULL) == (t->ref->matmul[qt] != NULL),
+                "%s: size, pack and matmul disagree whether there is a layout", qtypes[qt].name);
+        if (!t->got->pack[qt]) continue;
+        kt_true(t, packed_group_bytes((enum qtype)qt, (int)qtypes[qt].block + 16) == 0,
+                "%s: a width that is no multiple of the block was accepted", qtypes[qt].name);
+        struct job j = { .qt = (enum qtype)qt, .k = k, .kernels = t->got };
+        j.file = weights_make(t, j.qt, R16, k, 1);
+        j.w = kt_out_bytes(t, packed_group_bytes(j.qt, k));
+        t->got->pack[qt](j.w, j.file, R16, k);
+        t->got->pack[qt](j.w, j.file, 3, k);
+        struct kt_speed s = { bench_pack, &j, (double)qtype_row_bytes(j.qt, (size_t)k) * R16, 0 };
+        if (t->bench) kt_bench(t, &s, "%-5s", qtypes[qt].name);
+        kt_reset(t);
+    }
+}

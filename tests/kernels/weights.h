@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* weights.h - weights in the file's blocks, random and awkward, for the tests of matrix kernels. */
+#ifndef TESTS_KERNELS_WEIGHTS_H
+#define TESTS_KERNELS_WEIGHTS_H
+
+#include "kt.h"
+
+/* n_rows x k weights of type qt, every value finite, ending at a guard page. `kind` 0: random;
+ * WEIGHTS_KINDS in all: extreme codes, and zero, smallest, largest or negative scales. */
+enum { WEIGHTS_KINDS = 4 };
+uint8_t *weights_make(struct ktest *t, enum qtype qt, int n_rows, int k, int kind);
+
+/* The same, packed; ends at a guard page. */
+uint8_t *weights_pack(struct ktest *t, enum qtype qt, const uint8_t *src, int n_rows, int k);
+
+#endif
