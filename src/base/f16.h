@@ -34,11 +34,12 @@ static inline float f32_from_bits(uint32_t u)
  */
 static inline float f16_to_f32(uint16_t h)
 {
-    uint32_t mag = h & 0x7fffu, special = 0;
+    uint32_t mag = h & 0x7fffu;
+    uint32_t inf = mag >= 0x7c00 ? 0x7f800000u : 0;
+    uint32_t quiet = mag > 0x7c00 ? 0x00400000u : 0;
     uint32_t u = f32_bits(f32_from_bits(mag << 13) * 0x1p112f);
 
-    if (mag >= 0x7c00) special = mag > 0x7c00 ? 0x7fc00000u : 0x7f800000u;
-    return f32_from_bits(u | special | (uint32_t)(h & 0x8000u) << 16);
+    return f32_from_bits(u | inf | quiet | (uint32_t)(h & 0x8000u) << 16);
 }
 
 static inline uint16_t f32_to_f16(float f)
