@@ -112,6 +112,8 @@ static void test_floats_and_bools(void **state)
     assert_true(b);
     assert_int_equal(gguf_bool(g, "none", GGUF_OPTIONAL, &b, &err), BRRR_OK);
     assert_true(b);
+    assert_int_equal(gguf_float(g, "none", GGUF_NEEDED, 0, 1, &x, &err), BRRR_E_FORMAT);
+    assert_int_equal(gguf_bool(g, "none", GGUF_NEEDED, &b, &err), BRRR_E_FORMAT);
     assert_int_equal(gguf_bool(g, "a.u8", GGUF_NEEDED, &b, &err), BRRR_E_FORMAT);
     close_copy(g, copy);
 }
@@ -137,6 +139,8 @@ static void test_strings_and_elements(void **state)
     free(table);
     assert_int_equal(gguf_strings(g, "none", GGUF_OPTIONAL, &table, &n, &err), BRRR_OK);
     assert_true(table == NULL && n == 0);
+    assert_int_equal(gguf_strings(g, "none", GGUF_NEEDED, &table, &n, &err), BRRR_E_FORMAT);
+    assert_int_equal(gguf_str(g, "none", GGUF_NEEDED, &s, &err), BRRR_E_FORMAT);
     assert_int_equal(gguf_strings(g, "b.ints", GGUF_NEEDED, &table, &n, &err), BRRR_E_FORMAT);
     assert_null(table);
     assert_int_equal(gguf_elem_int(g, gguf_find(g, "b.ints"), 1, -9, 9, &v, &err), BRRR_OK);

@@ -244,6 +244,106 @@ static void test_broken(void **state)
     }
 }
 
+/* Names are well-formed UTF-8 (Unicode, table 3-7) without control characters. */
+static void test_names(void **state)
+{
+    static const struct {
+        const char *key;
+        bool good;
+    } rows[] = {
+        { "a b", true },
+        { "\xc3\xa9", true },
+        { "\xe2\x82\xac", true },
+        { "\xe0\xa0\x80", true },
+        { "\xed\x9f\xbf", true },
+        { "\xf0\x90\x80\x80", true },
+        { "\xc2\xa0", true },
+        { "\xf4\x8f\xbf\xbf", true },
+        { "\x80", false },
+        { "\xc0\x80", false },
+        { "\xc1\xbf", false },
+        { "\xe0\x9f\xbf", false },
+        { "\xed\xa0\x80", false },
+        { "\xf0\x8f\xbf\xbf", false },
+        { "\xf4\x90\x80\x80", false },
+        { "\xf5\x80\x80\x80", false },
+        { "\xe2\x82", false },
+        { "\xe2\x28\xa1", false },
+        { "\x7f", false },
+        { "\x1b[2J", false },
+        { "\xc2\x85", false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct brrr_error err = { 0 };
+        struct file f;
+        struct gguf *g;
+        uint8_t *copy;
+        put_header(&f, 3, 0, 1);
+        put_key(&f, rows[i].key, GGUF_U8);
+        put(&f, "", 1);
+        if ((open_copy(&g, &copy, &f, &err) == BRRR_OK) != rows[i].good)
+            fail_msg("name %zu: %s", i, err.text);
+        if (g) assert_non_null(gguf_find(g, rows[i].key));
+        close_copy(g, copy);
+    }
+}
+
+/* More entries than the limit, or a longer string, each with the bytes to back the claim. */
+static void test_limits(void **state)
+{
+    size_t n = (size_t)LIMIT_GGUF_STRING + 100;
+    uint8_t *b = calloc(1, n);
+    struct brrr_error err;
+    struct gguf *g;
+    struct file f;
+
+    (void)state;
+    assert_non_null(b);
+    put_header(&f, 3, 0, LIMIT_GGUF_KV + 1);
+    memcpy(b, f.b, f.n);
+    assert_int_equal(gguf_open_memory(&g, b, n, "m", &err), BRRR_E_UNSUPPORTED);
+    assert_non_null(strstr(err.text, "metadata count: 1048577 entries, 1048576 is the limit"));
+    put_header(&f, 3, 0, 1);
+    put_key(&f, "k", GGUF_STRING);
+    put64(&f, LIMIT_GGUF_STRING + 1);
+    memcpy(b, f.b, f.n);
+    assert_int_equal(gguf_open_memory(&g, b, n, "m", &err), BRRR_E_UNSUPPORTED);
+    assert_non_null(strstr(err.text, "k: the string has 67108865 bytes, 67108864 is the limit"));
+    free(b);
+}
+
+/* The longest path and names still leave room for what is wrong and where. */
+static void test_long_messages(void **state)
+{
+    char path[2000], name[LIMIT_GGUF_NAME + 1];
+    struct brrr_error err;
+    struct file f;
+    struct gguf *g;
+
+    (void)state;
+    memset(path, 'p', sizeof(path) - 1);
+    path[10] = '\n';
+    path[sizeof(path) - 2] = '\n';
+    path[sizeof(path) - 1] = 0;
+    memset(name, 'n', sizeof(name) - 1);
+    name[sizeof(name) - 1] = 0;
+    put_header(&f, 3, 2, 0);
+    put_tensor(&f, name, 9, 1, 0);
+    put64(&f, 0);
+    name[0] = 'm';
+    put_tensor(&f, name, 9, 1, 0);
+    put64(&f, 0);
+    pad(&f, 32);
+    for (int i = 0; i < 64; i++)
+        put(&f, "", 1);
+    assert_int_equal(gguf_open_memory(&g, f.b, f.n, path, &err), BRRR_E_FORMAT);
+    assert_true(strstr(err.text, "...ppp") == err.text);
+    assert_non_null(strstr(err.text, ", at byte 640"));
+    assert_null(strchr(err.text, '\n'));
+}
+
 /* Cut at n: everything is named, nothing is read past the end. */
 static void test_every_truncation(void **state)
 {
@@ -304,9 +404,9 @@ static void test_every_bit(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_broken),
-        cmocka_unit_test(test_every_truncation),
-        cmocka_unit_test(test_every_bit),
+        cmocka_unit_test(test_broken),           cmocka_unit_test(test_names),
+        cmocka_unit_test(test_limits),           cmocka_unit_test(test_long_messages),
+        cmocka_unit_test(test_every_truncation), cmocka_unit_test(test_every_bit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
