@@ -59,6 +59,10 @@ say = $(if $(V),,@printf '  %-7s %s\n' $1 $@)
 
 folder    = $(notdir $(patsubst %/,%,$(dir $1)))
 isa_flags = $(if $(filter src/kernels/%,$1),$(ISA_$(call folder,$1)))
+# Fuzzing is for parsers: the vector kernels see checked numbers only, and clang takes minutes to
+# instrument them.
+uninstrumented = $(and $(filter fuzz,$(MODE)),$(filter src/kernels/avx%,$1))
+code_flags = $(if $(uninstrumented),-O1 -g $(filter -m%,$(isa_flags)),$(FLAGS_$(MODE)) $(isa_flags))
 san_flags = $(filter -fsanitize% -fno-sanitize%,$(FLAGS_$(MODE)))
 
 .PHONY: all lib lint headers symbols format clean help
@@ -68,7 +72,7 @@ lib: $(B)/libbrrr.a $(B)/libbrrr.so         ## libbrrr.a and libbrrr.so (public 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(call say,CC)
-	$(Q)$(CC) $(BASE) $(HARDEN) $(PKG_C) $(FLAGS_$(MODE)) $(call isa_flags,$<) $(CFLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(BASE) $(HARDEN) $(PKG_C) $(call code_flags,$<) $(CFLAGS) -MMD -MP -c $< -o $@
 
 $(B)/brrr: $(CMD_OBJ) $(LIB_OBJ)
 	$(call say,LINK)
