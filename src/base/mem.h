@@ -28,6 +28,8 @@ static inline size_t arena_round(size_t n)
 
 enum brrr_status arena_init(struct arena *a, size_t n_bytes, const char *what,
                             struct brrr_error *err);
+/* An arena without memory that only adds up what would be taken: read `used`, follow no pointer. */
+void arena_measure(struct arena *a);
 /* 64-byte aligned, zero when fresh; NULL when the arena is too small. */
 void *arena_take(struct arena *a, size_t n_bytes);
 void arena_fini(struct arena *a); /* zeroed arenas are allowed */

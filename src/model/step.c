@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * step.c - buffers of a step and the program around the layers (model.h, step.h).
+ */
+#include "model/step.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "model/arch.h"
+#include "model/rope.h"
+
+/* Every buffer of a step. Called twice: with a measuring arena, then with a real one. */
+static bool lay_out(struct step *s, struct arena *a)
+{
+    const struct model *m = s->m;
+    const struct hparams *hp = &m->hp;
+    size_t t = (size_t)s->max_row, k = (size_t)m->k_max, ok = 1;
+
+#define TAKE(field, n_bytes) ok = ok && (s->field = arena_take(a, n_bytes)) != NULL
+    TAKE(x, t * (size_t)hp->d_model * 4);
+    TAKE(h, t * k * 4);
+    TAKE(h_q8, q8_bytes(s->max_row, m->k_max));
+    TAKE(q, t * (size_t)hp->n_head * (size_t)hp->d_k * 4);
+    TAKE(k, t * (size_t)hp->n_kv * (size_t)hp->d_k * 4);
+    TAKE(v, t * (size_t)hp->n_kv * (size_t)hp->d_v * 4);
+    TAKE(att, t * (size_t)hp->n_head * (size_t)hp->d_v * 4);
+    TAKE(gate, t * (size_t)hp->d_ff * 4);
+    TAKE(up, t * (size_t)hp->d_ff * 4);
+    TAKE(tmp, t * (size_t)hp->d_model * 4);
+    for (int i = 0; i < 2; i++) {
+        TAKE(rot[i], t * (size_t)hp->n_rot * 4);
+        TAKE(inv_freq[i], (size_t)hp->n_rot / 2 * 4);
+    }
+    TAKE(logits, (size_t)s->max_out * (size_t)hp->n_vocab * 4);
+    TAKE(row_seq, t * sizeof(*s->row_seq));
+    TAKE(tile, t * (size_t)hp->n_kv * sizeof(*s->tile));
+    TAKE(worker, (size_t)s->n_workers * sizeof(*s->worker));
+#undef TAKE
+    return ok;
+}
+
+/* What each worker has for itself; into *w unless that is NULL (measuring). */
+static bool lay_out_worker(struct step *s, struct arena *a, struct worker *w)
+{
+    const struct hparams *hp = &s->m->hp;
+    size_t k = (size_t)s->m->k_max, rows = (size_t)TILE_TOKENS * (size_t)(hp->n_head / hp->n_kv);
+    size_t scratch = MAX(MATMUL_SCRATCH(k), ATTEND_SCRATCH(rows, hp->d_k, hp->d_v));
+    struct worker own = { .s = s };
+
+    own.own_h = arena_take(a, OWN_ROWS * k * 4);
+    own.own_q8 = arena_take(a, q8_bytes(OWN_ROWS, s->m->k_max));
+    own.scratch = arena_take(a, scratch);
+    if (w) *w = own;
+    return own.own_h && own.own_q8 && own.scratch;
+}
+
+static enum brrr_status take_buffers(struct step *s, struct brrr_error *err)
+{
+    struct arena a;
+    bool ok;
+
+    arena_measure(&a);
+    ok = lay_out(s, &a);
+    for (int i = 0; i < s->n_workers; i++)
+        ok = ok && lay_out_worker(s, &a, NULL);
+    if (!ok || a.used > mem_available())
+        return fail(err, BRRR_E_NOMEM,
+                    "the buffers of a step of %d rows need %zu MiB, %zu MiB are available; "
+                    "a smaller --chunk helps",
+                    s->max_row, a.used >> 20, mem_available() >> 20);
+    enum brrr_status st = arena_init(&s->mem, a.used, "step buffers", err);
+    if (st) return st;
+    lay_out(s, &s->mem);
+    for (int i = 0; i < s->n_workers; i++) {
+        lay_out_worker(s, &s->mem, &s->worker[i]);
+        s->worker[i].index = i;
+        s->worker[i].n = s->n_workers;
+    }
+    return BRRR_OK;
+}
+
+enum brrr_status step_new(struct step **out, const struct model *m, int max_row, int max_out,
+                          int ctx, int n_workers, struct brrr_error *err)
+{
+    struct step *s = calloc(1, sizeof(*s));
+    enum brrr_status st;
+
+    *out = NULL;
+    if (!s) return fail(err, BRRR_E_NOMEM, "no memory for a step");
+    s->m = m;
+    s->max_row = max_row;
+    s->max_out = max_out;
+    s->ctx = ctx;
+    s->n_workers = n_workers;
+    if ((st = take_buffers(s, err))) {
+        step_free(s);
+        return st;
+    }
+    for (int i = 0; i < 2; i++)
+        rope_inv_freq(s->inv_freq[i], &m->hp, i, ctx, &m->g);
+    *out = s;
+    return BRRR_OK;
+}
+
+void step_free(struct step *s)
+{
+    if (!s) return;
+    arena_fini(&s->mem);
+    free(s);
+}
+
+size_t step_bytes(const struct step *s)
+{
+    return s->mem.used;
+}
+
+/* Tiles of attention: every sequence's rows in pieces, times kv heads. */
+static void make_tiles(struct step *s)
+{
+    s->n_task = 0;
+    for (int i = 0; i < s->b->n_seq; i++) {
+        const struct batch_seq *seq = &s->b->seq[i];
+        for (int r = 0; r < seq->n_row; r += TILE_TOKENS)
+            for (int g = 0; g < s->m->hp.n_kv; g++)
+                s->tile[s->n_task++] =
+                    (struct tile){ seq, seq->row0 + r, MIN(TILE_TOKENS, seq->n_row - r), g };
+        for (int r = 0; r < seq->n_row; r++)
+            s->row_seq[seq->row0 + r] = seq;
+    }
+}
+
+static void program(void *arg, int index, int n)
+{
+    struct step *s = arg;
+    struct worker *w = &s->worker[index];
+
+    w->n = n;
+    op_begin(w);
+    for (int i = 0; i < s->m->hp.n_layer; i++)
+        s->m->arch->layer(w, &s->m->layer[i]);
+    op_logits(w);
+}
+
+const float *step_run(struct step *s, struct pool *pool, const struct batch *b,
+                      const struct kv_view *kv)
+{
+    s->pool = pool;
+    s->b = b;
+    s->kv = kv;
+    make_tiles(s);
+    atomic_store(&s->next_task, 0);
+    pool_run(pool, program, s);
+    return s->logits;
+}

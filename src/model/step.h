@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * step.h - one forward pass as a program that all workers run together.
+ *
+ * Every worker calls the same layer function with its own `struct worker`; each
+ * op_* below takes its share of the output by the worker's index and ends in
+ * a barrier where the next operation reads what others wrote (said for each).
+ * No operator graph, no allocation. A value never depends on who computes it.
+ *
+ * Shapes: T rows of this batch, D model width, H query heads, G kv heads,
+ * d_k, d_v head widths, F feed-forward width. Row-major, last index fastest.
+ */
+#ifndef MODEL_STEP_H
+#define MODEL_STEP_H
+
+#include <stdatomic.h>
+
+#include "model/model.h"
+
+/* Rows of activations in the form that matrices take them. */
+struct act {
+    const float *f32; /* [T][k]                                       */
+    const void *q8;   /* the same, packed int8; NULL in precision f32 */
+};
+
+struct step {
+    const struct model *m;
+    struct pool *pool;
+    const struct batch *b;
+    const struct kv_view *kv;
+    int max_row, max_out, ctx, n_workers;
+
+    float *x;           /* [T][D] residual stream          */
+    float *h;           /* [T][max(D, H d_v, F)] normalised or gathered rows, shared */
+    void *h_q8;         /* h packed, shared                */
+    float *q, *k, *v;   /* [T][H d_k], [T][G d_k], [T][G d_v] */
+    float *att;         /* [T][H d_v]                      */
+    float *gate, *up;   /* [T][F]                          */
+    float *tmp;         /* [T][D] before a post-norm       */
+    float *rot[2];      /* [T][n_rot / 2][cos, sin]        */
+    float *inv_freq[2]; /* [n_rot / 2]                     */
+    float *logits;      /* [n_out][n_vocab]                */
+    const struct batch_seq **row_seq; /* [T] the sequence of a row */
+
+    atomic_llong next_task; /* attention: the next tile to take */
+    int n_task;
+    struct tile *tile; /* [n_task] */
+
+    struct worker *worker; /* [n_workers] */
+    struct arena mem;
+};
+
+struct worker {
+    struct step *s;
+    int index, n;
+    float *own_h;  /* [OWN_ROWS][k_max] private normalised rows   */
+    void *own_q8;  /* the same, packed                            */
+    void *scratch; /* for kernels                                 */
+};
+
+enum {
+    /* Up to this many rows every worker normalises and packs all of them for
+     * itself: cheaper than a barrier, and the same values. */
+    OWN_ROWS = 2,
+    /* Query tokens of an attention tile. */
+    TILE_TOKENS = 16,
+};
+
+/* Rows of the batch. */
+static inline int step_rows(const struct worker *w)
+{
+    return w->s->b->n_row;
+}
+
+/* This worker's share [*lo, *hi) of n things, in steps of `unit`. */
+static inline void worker_share(const struct worker *w, int n, int unit, int *lo, int *hi)
+{
+    int64_t units = (n + unit - 1) / unit;
+    *lo = (int)MIN(n, units * w->index / w->n * unit);
+    *hi = (int)MIN(n, units * (w->index + 1) / w->n * unit);
+}
+
+void op_barrier(struct worker *w);
+
+/* x = embedding of the batch's tokens, and the rotation tables. Ends in a barrier. */
+void op_begin(struct worker *w);
+/* act = rmsnorm(x) * weight [T][D]. Reads x of all rows; what follows may read act at once. */
+struct act op_norm(struct worker *w, const float *x, const float *weight);
+/* act = the rows of src [T][k] as they are. */
+struct act op_rows(struct worker *w, const float *src, int k);
+/* y [T][n] = act W^T + bias (bias may be NULL). No barrier: other workers wrote other columns. */
+void op_project(struct worker *w, float *y, struct act a, const struct matrix *m,
+                const float *bias);
+/* x [T][D] += act W^T + bias. Ends in a barrier. */
+void op_project_add(struct worker *w, struct act a, const struct matrix *m, const float *bias);
+/* x [T][D] += rmsnorm(act W^T) * weight. Ends in a barrier. */
+void op_project_norm_add(struct worker *w, struct act a, const struct matrix *m,
+                         const float *weight);
+/* gate [T][F] = f(act Wg^T) * (act Wu^T), f = silu or gelu. Ends in a barrier. */
+void op_gated(struct worker *w, struct act a, const struct layer *l, bool gelu);
+/* q, k, v of this layer from act, with biases. Ends in a barrier. */
+void op_qkv(struct worker *w, struct act a, const struct layer *l);
+/* Norm of q and k per head (where the layer has it), rotation, keys and values into the cache. Ends
+ * in a barrier. */
+void op_rotate_store(struct worker *w, const struct layer *l);
+/* att [T][H d_v] from q and the cache. Ends in a barrier. */
+void op_attend(struct worker *w, const struct layer *l);
+/* logits of the out rows. */
+void op_logits(struct worker *w);
+
+/* Tiles of attention: rows of one sequence, for one kv head. Made once for each step. */
+struct tile {
+    const struct batch_seq *seq;
+    int row, n_row, kv_head;
+};
+
+#endif
