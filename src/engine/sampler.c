@@ -218,7 +218,7 @@ int sampler_logprobs(struct sampler *s, const float *logits, struct sample_logpr
     const float *x = clean_row(s, logits, &max, &log_sum);
     int n = 0;
 
-    if (k > 0) n = MIN(k, select_top(s->sort, s->swap, x, s->n_vocab, k));
+    if (k > 0) n = MIN(k, select_top(s, x, k));
     for (int i = 0; i < n; i++) {
         int32_t id = (int32_t)(uint32_t)s->sort[i];
         top[i] = (struct sample_logprob){ id, logprob(x[id], max, log_sum) };

@@ -62,6 +62,43 @@ void sampler_only(struct sampler *s, int id)
     s->weighed = false;
 }
 
+/*
+ * Fill id and d from the whole row; true if all of it is above `floor`. In blocks
+ * of a fixed size, which the compiler turns into vectors.
+ */
+static bool list_all(struct sampler *s, float max, float by, float floor)
+{
+    enum { BLOCK = 16 };
+    const float *x = s->x;
+    int i = 0, n_above = 0;
+
+    for (; i + BLOCK <= s->n_vocab; i += BLOCK)
+        for (int j = 0; j < BLOCK; j++) {
+            s->id[i + j] = i + j;
+            s->d[i + j] = distance(x[i + j], max, by);
+            n_above += x[i + j] > floor;
+        }
+    for (; i < s->n_vocab; i++) {
+        s->id[i] = i;
+        s->d[i] = distance(x[i], max, by);
+        n_above += x[i] > floor;
+    }
+    return n_above == s->n_vocab;
+}
+
+/* Close up over what is not above `floor`; returns how many remain. */
+static int drop_low(struct sampler *s, float floor)
+{
+    int n = 0;
+
+    for (int i = 0; i < s->n_vocab; i++) {
+        s->id[n] = i;
+        s->d[n] = s->d[i];
+        n += s->x[i] > floor;
+    }
+    return n;
+}
+
 void sampler_gather(struct sampler *s)
 {
     int at, n = 0;
@@ -74,11 +111,7 @@ void sampler_gather(struct sampler *s)
     }
     float max = s->x[at], by = (float)(1 / s->temperature);
     float floor = isinf(max) ? FLT_MAX : -INFINITY;
-    for (int i = 0; i < s->n_vocab; i++) {
-        s->id[n] = i;
-        s->d[n] = distance(s->x[i], max, by);
-        n += s->x[i] > floor;
-    }
+    n = list_all(s, max, by, floor) ? s->n_vocab : drop_low(s, floor);
     s->n = n;
     s->sorted = s->weighed = false;
 }
@@ -161,15 +194,17 @@ static int nearest(struct sampler *s, float centre, double target, bool ties)
     return n;
 }
 
+static double heaviest(const struct sampler *s)
+{
+    return (double)s->e[select_max(s->e, s->n)];
+}
+
 /* Keep what has at least this weight; the heaviest always stays. The order remains. */
 static void keep_above(struct sampler *s, double weight)
 {
-    float most = 0;
     int n = 0;
 
-    for (int i = 0; i < s->n; i++)
-        most = s->e[i] > most ? s->e[i] : most;
-    weight = MIN(weight, (double)most);
+    weight = MIN(weight, heaviest(s));
     for (int i = 0; i < s->n; i++) {
         s->id[n] = s->id[i];
         s->d[n] = s->d[i];
@@ -183,15 +218,12 @@ static void keep_above(struct sampler *s, double weight)
 
 void cut_temperature(struct sampler *s, const struct sample_params *p)
 {
-    float max = D_MIN;
-
     if (p->temperature == 1) return;
     if (s->n < 0) {
         s->temperature *= p->temperature;
         return;
     }
-    for (int i = 0; i < s->n; i++)
-        max = s->d[i] > max ? s->d[i] : max;
+    float max = s->d[select_max(s->d, s->n)];
     for (int i = 0; i < s->n; i++)
         s->d[i] = distance(s->d[i], max, (float)(1 / p->temperature));
     s->weighed = false;
@@ -202,7 +234,7 @@ void cut_top_k(struct sampler *s, const struct sample_params *p)
 {
     assert(s->n < 0);
     if (p->top_k < 1 || p->top_k >= s->n_vocab) return;
-    int n = select_top(s->sort, s->swap, s->x, s->n_vocab, p->top_k);
+    int n = select_top(s, s->x, p->top_k);
     if (n == 0) {
         sampler_only(s, select_max(s->raw, s->n_vocab));
         return;
@@ -228,13 +260,9 @@ void cut_top_p(struct sampler *s, const struct sample_params *p)
 
 void cut_min_p(struct sampler *s, const struct sample_params *p)
 {
-    float most = 0;
-
     if (p->min_p <= 0) return;
     sampler_weigh(s);
-    for (int i = 0; i < s->n; i++)
-        most = s->e[i] > most ? s->e[i] : most;
-    keep_above(s, p->min_p * (double)most);
+    keep_above(s, p->min_p * heaviest(s));
 }
 
 /* Mean of d, weighted by e. */

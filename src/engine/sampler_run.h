@@ -66,9 +66,9 @@ int select_max(const float *x, int n);
 /* a[0..n) ascending; tmp has room for n. */
 void select_sort(uint64_t *a, uint64_t *tmp, int n);
 /*
- * The k largest of x (k >= 1) and all that equal the k-th, without NaN and -inf: their indices in
- * the low half of a[0..), largest first, then by index. Returns how many. a, tmp: room for n.
+ * The k largest of x[0..n_vocab) (k >= 1) and all that equal the k-th, without NaN and -inf: their
+ * indices in the low half of s->sort[0..), largest first, then by index. Returns how many. Uses e.
  */
-int select_top(uint64_t *a, uint64_t *tmp, const float *x, int n, int k);
+int select_top(struct sampler *s, const float *x, int k);
 
 #endif
