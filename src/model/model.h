@@ -90,13 +90,15 @@ const char *model_profile(const struct model *m);
 size_t model_kv_block_bytes(const struct hparams *hp, int kv_type);
 enum kv_kind model_kv_kind(const struct hparams *hp, int layer);
 
-/*
- * Buffers of one step, sized for batches of at most max_row rows and max_out
- * rows of logits, run by n_workers.
- */
+/* Buffers of one step, sized for the largest batch. */
+struct step_opts {
+    int max_row, max_out; /* rows, rows of logits                         */
+    int ctx;              /* positions of a sequence (longrope looks at it) */
+    int n_workers;        /* of the pool that will run it                 */
+};
 struct step;
-enum brrr_status step_new(struct step **out, const struct model *m, int max_row, int max_out,
-                          int ctx, int n_workers, struct brrr_error *err);
+enum brrr_status step_new(struct step **out, const struct model *m, const struct step_opts *o,
+                          struct brrr_error *err);
 void step_free(struct step *s); /* NULL is allowed */
 size_t step_bytes(const struct step *s);
 

@@ -68,49 +68,53 @@ struct act op_rows(struct worker *w, const float *src, int k)
     return finish(w, &p, src, k);
 }
 
-/* The share [g0, g1) of a matrix's groups; y [m][ld]. */
-static void matmul(struct worker *w, float *y, int ld, struct act a, int rows,
-                   const struct matrix *m, int g0, int g1, int add)
+/* Where the columns of a product go: y [rows][ld]. */
+struct dest {
+    float *y;
+    int ld, rows;
+    bool add; /* y += */
+};
+
+/* This worker's share of the groups of y = a m^T; *lo and *hi get its columns. */
+static void matmul(struct worker *w, struct dest d, struct act a, const struct matrix *m, int *lo,
+                   int *hi)
 {
     const struct kernels *k = &w->s->m->kernels;
-    struct matmul_args args = { .y = y,
-                                .ld_y = (size_t)ld,
+    int g0, g1;
+
+    worker_share(w, (m->n + R16 - 1) / R16, 1, &g0, &g1);
+    *lo = g0 * R16;
+    *hi = MIN(g1 * R16, m->n);
+    if (g0 >= g1) return;
+    struct matmul_args args = { .y = d.y,
+                                .ld_y = (size_t)d.ld,
                                 .w = m->w,
-                                .m = rows,
+                                .m = d.rows,
                                 .k = m->k,
                                 .n = m->n,
                                 .g0 = g0,
                                 .g1 = g1,
-                                .dequant = k->dequant[m->type],
                                 .type = m->type,
-                                .add = add,
+                                .add = d.add,
+                                .dequant = k->dequant[m->type],
                                 .scratch = w->scratch };
-
-    if (g0 >= g1) return;
     args.x = m->packed ? a.q8 : (const void *)a.f32;
     (m->packed ? k->matmul[m->type] : k->matmul_f32)(&args);
 }
 
-static void add_bias(struct worker *w, float *y, int ld, int lo, int hi, const float *bias)
+static void project(struct worker *w, struct dest d, struct act a, const struct matrix *m,
+                    const float *bias)
 {
-    if (!bias || lo >= hi) return;
-    for (int r = 0; r < step_rows(w); r++)
-        w->s->m->kernels.add(y + (size_t)r * (size_t)ld + lo, bias + lo, hi - lo);
-}
+    int lo, hi;
 
-static void project(struct worker *w, float *y, int ld, struct act a, const struct matrix *m,
-                    const float *bias, int add)
-{
-    int n_group = (m->n + R16 - 1) / R16, g0, g1;
-
-    worker_share(w, n_group, 1, &g0, &g1);
-    matmul(w, y, ld, a, step_rows(w), m, g0, g1, add);
-    add_bias(w, y, ld, g0 * R16, MIN(g1 * R16, m->n), bias);
+    matmul(w, d, a, m, &lo, &hi);
+    for (int r = 0; bias && lo < hi && r < d.rows; r++)
+        w->s->m->kernels.add(d.y + (size_t)r * (size_t)d.ld + lo, bias + lo, hi - lo);
 }
 
 void op_project(struct worker *w, float *y, struct act a, const struct matrix *m, const float *bias)
 {
-    project(w, y, m->n, a, m, bias, 0);
+    project(w, (struct dest){ y, m->n, step_rows(w), false }, a, m, bias);
 }
 
 void op_qkv(struct worker *w, struct act a, const struct layer *l)
@@ -125,7 +129,7 @@ void op_qkv(struct worker *w, struct act a, const struct layer *l)
 
 void op_project_add(struct worker *w, struct act a, const struct matrix *m, const float *bias)
 {
-    project(w, w->s->x, m->n, a, m, bias, 1);
+    project(w, (struct dest){ w->s->x, m->n, step_rows(w), true }, a, m, bias);
     op_barrier(w);
 }
 
@@ -137,7 +141,7 @@ void op_project_norm_add(struct worker *w, struct act a, const struct matrix *m,
     size_t d = (size_t)s->m->hp.d_model;
     int lo, hi;
 
-    project(w, s->tmp, m->n, a, m, NULL, 0);
+    op_project(w, s->tmp, a, m, NULL);
     op_barrier(w);
     worker_share(w, step_rows(w), 1, &lo, &hi);
     for (int r = lo; r < hi; r++) {
@@ -187,10 +191,8 @@ void op_logits(struct worker *w)
     }
     op_barrier(w);
     if (n_out == 0) return;
-    worker_share(w, (head->n + R16 - 1) / R16, 1, &lo, &hi);
-    matmul(w, s->logits, head->n, a, n_out, head, lo, hi, 0);
-    int c0 = lo * R16, c1 = MIN(hi * R16, head->n);
-    for (int i = 0; m->hp.softcap_final > 0 && c0 < c1 && i < n_out; i++)
-        m->kernels.softcap(s->logits + (size_t)i * (size_t)head->n + c0, c1 - c0,
+    matmul(w, (struct dest){ s->logits, head->n, n_out, false }, a, head, &lo, &hi);
+    for (int i = 0; m->hp.softcap_final > 0 && lo < hi && i < n_out; i++)
+        m->kernels.softcap(s->logits + (size_t)i * (size_t)head->n + lo, hi - lo,
                            m->hp.softcap_final);
 }

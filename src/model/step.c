@@ -15,12 +15,12 @@ static bool lay_out(struct step *s, struct arena *a)
 {
     const struct model *m = s->m;
     const struct hparams *hp = &m->hp;
-    size_t t = (size_t)s->max_row, k = (size_t)m->k_max, ok = 1;
+    size_t t = (size_t)s->o.max_row, k = (size_t)m->k_max, ok = 1;
 
 #define TAKE(field, n_bytes) ok = ok && (s->field = arena_take(a, n_bytes)) != NULL
     TAKE(x, t * (size_t)hp->d_model * 4);
     TAKE(h, t * k * 4);
-    TAKE(h_q8, q8_bytes(s->max_row, m->k_max));
+    TAKE(h_q8, q8_bytes(s->o.max_row, m->k_max));
     TAKE(q, t * (size_t)hp->n_head * (size_t)hp->d_k * 4);
     TAKE(k, t * (size_t)hp->n_kv * (size_t)hp->d_k * 4);
     TAKE(v, t * (size_t)hp->n_kv * (size_t)hp->d_v * 4);
@@ -32,10 +32,10 @@ static bool lay_out(struct step *s, struct arena *a)
         TAKE(rot[i], t * (size_t)hp->n_rot * 4);
         TAKE(inv_freq[i], (size_t)hp->n_rot / 2 * 4);
     }
-    TAKE(logits, (size_t)s->max_out * (size_t)hp->n_vocab * 4);
+    TAKE(logits, (size_t)s->o.max_out * (size_t)hp->n_vocab * 4);
     TAKE(row_seq, t * sizeof(*s->row_seq));
     TAKE(tile, t * (size_t)hp->n_kv * sizeof(*s->tile));
-    TAKE(worker, (size_t)s->n_workers * sizeof(*s->worker));
+    TAKE(worker, (size_t)s->o.n_workers * sizeof(*s->worker));
 #undef TAKE
     return ok;
 }
@@ -62,26 +62,26 @@ static enum brrr_status take_buffers(struct step *s, struct brrr_error *err)
 
     arena_measure(&a);
     ok = lay_out(s, &a);
-    for (int i = 0; i < s->n_workers; i++)
+    for (int i = 0; i < s->o.n_workers; i++)
         ok = ok && lay_out_worker(s, &a, NULL);
     if (!ok || a.used > mem_available())
         return fail(err, BRRR_E_NOMEM,
                     "the buffers of a step of %d rows need %zu MiB, %zu MiB are available; "
                     "a smaller --chunk helps",
-                    s->max_row, a.used >> 20, mem_available() >> 20);
+                    s->o.max_row, a.used >> 20, mem_available() >> 20);
     enum brrr_status st = arena_init(&s->mem, a.used, "step buffers", err);
     if (st) return st;
     lay_out(s, &s->mem);
-    for (int i = 0; i < s->n_workers; i++) {
+    for (int i = 0; i < s->o.n_workers; i++) {
         lay_out_worker(s, &s->mem, &s->worker[i]);
         s->worker[i].index = i;
-        s->worker[i].n = s->n_workers;
+        s->worker[i].n = s->o.n_workers;
     }
     return BRRR_OK;
 }
 
-enum brrr_status step_new(struct step **out, const struct model *m, int max_row, int max_out,
-                          int ctx, int n_workers, struct brrr_error *err)
+enum brrr_status step_new(struct step **out, const struct model *m, const struct step_opts *o,
+                          struct brrr_error *err)
 {
     struct step *s = calloc(1, sizeof(*s));
     enum brrr_status st;
@@ -89,16 +89,13 @@ enum brrr_status step_new(struct step **out, const struct model *m, int max_row,
     *out = NULL;
     if (!s) return fail(err, BRRR_E_NOMEM, "no memory for a step");
     s->m = m;
-    s->max_row = max_row;
-    s->max_out = max_out;
-    s->ctx = ctx;
-    s->n_workers = n_workers;
+    s->o = *o;
     if ((st = take_buffers(s, err))) {
         step_free(s);
         return st;
     }
     for (int i = 0; i < 2; i++)
-        rope_inv_freq(s->inv_freq[i], &m->hp, i, ctx, &m->g);
+        rope_inv_freq(s->inv_freq[i], &m->hp, i, o->ctx, &m->g);
     *out = s;
     return BRRR_OK;
 }

@@ -28,7 +28,7 @@ struct step {
     struct pool *pool;
     const struct batch *b;
     const struct kv_view *kv;
-    int max_row, max_out, ctx, n_workers;
+    struct step_opts o;
 
     float *x;           /* [T][D] residual stream          */
     float *h;           /* [T][max(D, H d_v, F)] normalised or gathered rows, shared */
