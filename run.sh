@@ -8,7 +8,7 @@
 # to standard error. Works from any folder, and several at a time.
 set -u
 
-root=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd) || exit 1
+root=$(dirname -- "$(readlink -f -- "$0")") || exit 1
 brrr=$root/build/release/brrr
 cache=${XDG_CACHE_HOME:-${HOME:-}/.cache}/brrr
 
