@@ -63,6 +63,7 @@ V16_INLINE v16 v16_load_n(const float *p, int n)
 {
     m16 m = m16_first(n);
 
+    if (n == 16) return v16_load(p);
     return (v16){ _mm256_maskload_ps(p, _mm256_castps_si256(m.lo)),
                   n > 8 ? _mm256_maskload_ps(p + 8, _mm256_castps_si256(m.hi))
                         : _mm256_setzero_ps() };
@@ -72,6 +73,10 @@ V16_INLINE void v16_store_n(float *p, v16 a, int n)
 {
     m16 m = m16_first(n);
 
+    if (n == 16) {
+        v16_store(p, a);
+        return;
+    }
     _mm256_maskstore_ps(p, _mm256_castps_si256(m.lo), a.lo);
     if (n > 8) _mm256_maskstore_ps(p + 8, _mm256_castps_si256(m.hi), a.hi);
 }
@@ -92,11 +97,11 @@ V16_INLINE v16 v16_load_f16_n(const uint16_t *p, int n)
 
 V16_INLINE void v16_store_f16_n(uint16_t *p, v16 a, int n)
 {
-    uint16_t t[16];
+    uint16_t t[16], *to = n == 16 ? p : t;
 
-    _mm_storeu_si128((__m128i *)(void *)t, _mm256_cvtps_ph(a.lo, _MM_FROUND_TO_NEAREST_INT));
-    _mm_storeu_si128((__m128i *)(void *)(t + 8), _mm256_cvtps_ph(a.hi, _MM_FROUND_TO_NEAREST_INT));
-    memcpy(p, t, (size_t)n * 2);
+    _mm_storeu_si128((__m128i *)(void *)to, _mm256_cvtps_ph(a.lo, _MM_FROUND_TO_NEAREST_INT));
+    _mm_storeu_si128((__m128i *)(void *)(to + 8), _mm256_cvtps_ph(a.hi, _MM_FROUND_TO_NEAREST_INT));
+    if (n < 16) memcpy(p, t, (size_t)n * 2);
 }
 
 V16_INLINE v16 v16_add(v16 a, v16 b)
