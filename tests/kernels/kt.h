@@ -38,7 +38,7 @@ struct ktest {
 };
 
 /* Tests of what is not a row of kernels.def: the tables indexed by format. */
-#define KT_EXTRA(X) X(pack) X(matmul)
+#define KT_EXTRA(X) X(dequant) X(pack) X(matmul) X(matmul_f32)
 
 #define KERNEL(name, params) void test_##name(struct ktest *t);
 #include "kernels/kernels.def"

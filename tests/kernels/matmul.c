@@ -237,17 +237,17 @@ static void bench_pack(void *arg)
     j->kernels->pack[j->qt](j->w, j->file, R16, j->k);
 }
 
+/* Decode from L2 and from memory, a few rows, prefill; shapes of a small model. */
 static void bench(struct ktest *t, enum qtype qt)
 {
-    bench_shape(t, qt, 1, 1536, 1536);
-    bench_shape(t, qt, 1, 65536, 1536);
-    bench_shape(t, qt, 4, 1536, 1536);
-    bench_shape(t, qt, 8, 1536, 1536);
-    bench_shape(t, qt, 32, 1536, 1536);
-    if (t->c) return;
-    bench_shape(t, qt, 512, 576, 576);
-    bench_shape(t, qt, 512, 1536, 576);
-    bench_shape(t, qt, 512, 576, 1536);
+    static const int shapes[][3] = { { 1, 1536, 1536 },  { 1, 65536, 1536 }, { 4, 1536, 1536 },
+                                     { 8, 1536, 1536 },  { 32, 1536, 1536 }, { 512, 576, 576 },
+                                     { 512, 1536, 576 }, { 512, 576, 1536 } };
+
+    for (size_t i = 0; i < COUNT(shapes); i++)
+        if (!t->c || shapes[i][0] < 32)
+            bench_shape(t, qt, shapes[i][0], shapes[i][1],
+                        shapes[i][2] - shapes[i][2] % (int)qtypes[qt].block);
 }
 
 void test_matmul(struct ktest *t)

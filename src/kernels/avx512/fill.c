@@ -9,5 +9,7 @@ void kernels_fill_avx512(struct kernels *k)
 {
     kernels_fill_vec_avx512(k);
     kernels_fill_attend_avx512(k);
+    kernels_fill_q8_avx512(k);
     kernels_fill_matmul_avx512(k);
+    kernels_fill_matmul_f32_avx512(k);
 }

@@ -21,8 +21,7 @@
  * Bits: see matmul.h; the f32 operations here are those of c/matmul_q.c in the
  * same order, for any number of rows.
  */
-#include "kernels/packed.h"
-#include "kernels/simd/q16.h"
+#include "kernels/simd/packed_load.h"
 #include "kernels/simd/simd.h"
 
 enum {
@@ -38,80 +37,6 @@ struct tile {
     int mr;    /* rows of x that are computed                                                  */
     int rows;  /* rows of the activation tile they lie in, which is the stride of its words    */
 };
-
-static inline int has_min(struct packed p)
-{
-    return p.scales == SCALES_F16_MIN || p.scales == SCALES_K_MIN;
-}
-
-/* Scales that a block has for one row: d, or d and m, or two d. */
-static inline int n_scales(struct packed p)
-{
-    return has_min(p) || p.scales == SCALES_K_HALF ? 2 : 1;
-}
-
-/* --- packed weights: the four codes of word j of each row --- */
-
-V16_INLINE q16 packed_codes(struct packed p, const uint8_t *block, int j)
-{
-    q16 low, high;
-
-    if (p.bits == 8) return q16_load(block + 64 * j);
-    low = q16_bits(q16_load(block + 64 * (j / 2)), j % 2 ? -4 : 0, 15);
-    if (p.bits == 5) {
-        high = q16_bits(q16_load(block + 256), 4 - j, 0x10);
-        return q16_or(low, high);
-    }
-    if (p.bits == 6) {
-        high = q16_bits(q16_load(block + 256 + 64 * (j / 4)), 4 - j % 4 * 2, 0x30);
-        return q16_or(low, high);
-    }
-    return low;
-}
-
-/* Scale number i of the 16 rows: d, then m or the second half's d. Products are exact. */
-V16_INLINE v16 packed_scale(struct packed p, const uint8_t *w, int b, int i)
-{
-    const uint8_t *s = packed_block(p, w, b) + packed_code_bytes(p.bits);
-    const uint8_t *head = packed_head(p, w, b);
-
-    switch (p.scales) {
-    case SCALES_K_MIN: {
-        v16 d = v16_load_f16((const void *)(head + 32 * i));
-        return v16_mul(i ? v16_neg(d) : d, v16_load_u8(s + 16 * i));
-    }
-    case SCALES_K_HALF:
-        return v16_mul(v16_load_f16((const void *)head), v16_load_i8(s + 16 * i));
-    default:
-        return v16_load_f16((const void *)(s + 32 * i));
-    }
-}
-
-/* --- panel: per block codes [8][groups][64], then scales [n_scales][groups][16] f32 --- */
-
-static inline size_t panel_block_bytes(struct packed p, int groups)
-{
-    return (size_t)groups * (512 + 64 * (size_t)n_scales(p));
-}
-
-V16_INLINE void panel_fill(uint8_t *panel, struct packed p, const uint8_t *w, int n_block,
-                           int groups)
-{
-    size_t group_bytes = packed_bytes(p, n_block);
-
-    for (int b = 0; b < n_block; b++) {
-        uint8_t *out = panel + (size_t)b * panel_block_bytes(p, groups);
-        for (int g = 0; g < groups; g++) {
-            const uint8_t *from = w + (size_t)g * group_bytes;
-            const uint8_t *block = packed_block(p, from, b);
-            V16_UNROLL for (int j = 0; j < 8; j++)
-                q16_store(out + 64 * (j * groups + g), packed_codes(p, block, j));
-            V16_UNROLL for (int i = 0; i < n_scales(p); i++)
-                v16_store((float *)(void *)(out + 512 * groups + 64 * (i * groups + g)),
-                          packed_scale(p, from, b, i));
-        }
-    }
-}
 
 /* --- the arithmetic --- */
 
@@ -192,18 +117,6 @@ V16_INLINE void add_min(v16 acc[Q16_ROWS][Q16_PANEL], struct tile s, const uint8
     }
 }
 
-/* One row of 16 outputs; outputs past n are not touched. */
-V16_INLINE void put(float *y, v16 v, int valid, int add)
-{
-    if (valid >= 16) {
-        if (add) v = v16_add(v16_load(y), v);
-        v16_store(y, v);
-    } else if (valid > 0) {
-        if (add) v = v16_add(v16_load_n(y, valid), v);
-        v16_store_n(y, v, valid);
-    }
-}
-
 /* Rows [i, i + mr) of x, which lie in the activation tile of row t0, times group g (and the next
  * ones, if w is a panel). */
 V16_INLINE void tile(const struct matmul_args *a, struct tile s, const uint8_t *w, int g, int t0,
@@ -226,8 +139,8 @@ V16_INLINE void tile(const struct matmul_args *a, struct tile s, const uint8_t *
         if (has_min(s.p)) add_min(acc, s, w, b, x);
     }
     V16_UNROLL for (int t = 0; t < s.mr; t++) V16_UNROLL for (int c = 0; c < groups; c++)
-        put(a->y + (size_t)(i + t) * a->ld_y + (size_t)(g + c) * R16, acc[t][c],
-            a->n - (g + c) * R16, a->add);
+        v16_put(a->y + (size_t)(i + t) * a->ld_y + (size_t)(g + c) * R16, acc[t][c],
+                a->n - (g + c) * R16, a->add);
 }
 
 /* --- few rows: straight from the packed weights --- */

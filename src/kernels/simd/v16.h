@@ -122,4 +122,16 @@ V16_INLINE v16 v16_softcap(v16 x, v16 cap)
     return v16_mul(cap, v16_tanh(v16_div(x, cap)));
 }
 
+/* y = v, or y += v if add, in the first `valid` of 16 (16 or more: all; 0 or less: none). */
+V16_INLINE void v16_put(float *y, v16 v, int valid, int add)
+{
+    if (valid >= 16) {
+        if (add) v = v16_add(v16_load(y), v);
+        v16_store(y, v);
+    } else if (valid > 0) {
+        if (add) v = v16_add(v16_load_n(y, valid), v);
+        v16_store_n(y, v, valid);
+    }
+}
+
 #endif
