@@ -14,17 +14,20 @@
 #include "cmd/cmd.h"
 #include "cmd/inspect.h"
 #include "kernels/kernels.h"
+#include "text/tokenizer.h"
 
 enum { CHUNK = 8192 }; /* weights dequantised at a time; a multiple of every block */
 
-/* What loading a model checks beyond the structure of the file. */
-static enum brrr_status check_model(const struct gguf *g, struct brrr_error *err)
+/* All that loading a model checks beyond the structure of the file. */
+static enum brrr_status check_model(const struct gguf *g, struct model_plan *plan,
+                                    struct brrr_error *err)
 {
-    if (gguf_n_tensors(g) == 0)
-        return fail(err, BRRR_E_FORMAT,
-                    "%s: tensor count: no tensors, this is a vocabulary only, at byte 8",
-                    gguf_path(g));
-    return BRRR_OK;
+    struct tokenizer *tok = NULL;
+    enum brrr_status st = model_check(g, false, plan, err);
+
+    if (st == BRRR_OK && gguf_find(g, "tokenizer.ggml.model")) st = tokenizer_open(&tok, g, err);
+    tokenizer_close(tok);
+    return st;
 }
 
 /* A reader that went away is no failure. */
@@ -65,10 +68,11 @@ static int show_tensor(const struct gguf *g, const struct options *o)
 static int show_model(const struct gguf *g, const struct options *o)
 {
     struct brrr_error err = { 0 };
+    struct model_plan plan;
 
-    if (check_model(g, &err) != BRRR_OK) return cmd_fail(&err);
-    if (o->json) return inspect_json(g) ? EXIT_OK : write_failed();
-    inspect_table(g, o->verbose);
+    if (check_model(g, &plan, &err) != BRRR_OK) return cmd_fail(&err);
+    if (o->json) return inspect_json(g, &plan) ? EXIT_OK : write_failed();
+    inspect_table(g, &plan, o->verbose);
     return EXIT_OK;
 }
 

@@ -11,13 +11,14 @@
 #include <jansson.h>
 
 #include "format/gguf.h"
+#include "model/model.h"
 
 /* One JSON object on stdout, one line. False: stdout failed. */
-bool inspect_json(const struct gguf *g);
+bool inspect_json(const struct gguf *g, const struct model_plan *plan);
 bool inspect_json_tensor(const struct gguf_tensor *t);
 
 /* A table for people. `all`: every tensor, else equal ones of many layers in one row. */
-void inspect_table(const struct gguf *g, bool all);
+void inspect_table(const struct gguf *g, const struct model_plan *plan, bool all);
 void inspect_table_tensor(const struct gguf_tensor *t);
 
 /*
@@ -29,6 +30,8 @@ json_t *inspect_value(const struct gguf *g, const struct gguf_kv *kv);
 
 /* The architecture's name, empty if there is none. */
 struct slice inspect_arch(const struct gguf *g);
+/* Bytes of the KV cache (f16) for one token of the whole context. */
+size_t inspect_kv_bytes(const struct model_plan *plan);
 /* The number of weights of all tensors. */
 uint64_t inspect_weights(const struct gguf *g);
 /* "llama.block_count" with architecture "llama": "block_count"; else a slice without bytes. */

@@ -212,7 +212,20 @@ static json_t *tokenizer(const struct gguf *g)
     return v;
 }
 
-bool inspect_json(const struct gguf *g)
+size_t inspect_kv_bytes(const struct model_plan *plan)
+{
+    return (size_t)plan->hp.n_layer * model_kv_block_bytes(&plan->hp, KV_F16) / KV_BLOCK;
+}
+
+/* What loading would take; weights that are not packed are read from the file's pages. */
+static json_t *memory(const struct model_plan *plan)
+{
+    return json_pack("{s:I, s:I, s:I, s:i}", "packed_bytes", (json_int_t)plan->packed_bytes,
+                     "mapped_bytes", (json_int_t)plan->mapped_bytes, "kv_bytes_per_token",
+                     (json_int_t)inspect_kv_bytes(plan), "context", plan->hp.ctx_max);
+}
+
+bool inspect_json(const struct gguf *g, const struct model_plan *plan)
 {
     const char *path = gguf_path(g);
 
@@ -225,6 +238,8 @@ bool inspect_json(const struct gguf *g)
     metadata(g, true);
     fputs("},\"tokenizer\":", stdout);
     dump(tokenizer(g));
+    fputs(",\"memory\":", stdout);
+    dump(memory(plan));
     fputs(",\"types\":{", stdout);
     types(g);
     fputs("},\"metadata\":{", stdout);

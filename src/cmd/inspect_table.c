@@ -199,7 +199,19 @@ static void print_types(const struct gguf *g)
                    human_bytes(buf, bytes[t]));
 }
 
-void inspect_table(const struct gguf *g, bool all)
+static void print_memory(const struct model_plan *plan)
+{
+    char buf[16];
+
+    puts("memory");
+    printf("  %-36s %s\n", "weights, packed", human_bytes(buf, plan->packed_bytes));
+    printf("  %-36s %s\n", "weights, read from the file", human_bytes(buf, plan->mapped_bytes));
+    printf("  %-36s %s\n", "KV cache, each token", human_bytes(buf, inspect_kv_bytes(plan)));
+    printf("  %-36s %s\n", "KV cache, whole context",
+           human_bytes(buf, inspect_kv_bytes(plan) * (size_t)plan->hp.ctx_max));
+}
+
+void inspect_table(const struct gguf *g, const struct model_plan *plan, bool all)
 {
     char name[256], bytes[16], count[16];
     const char *path = gguf_path(g);
@@ -215,6 +227,7 @@ void inspect_table(const struct gguf *g, bool all)
            gguf_n_tensors(g));
     print_hyperparameters(g);
     print_tokenizer(g);
+    print_memory(plan);
     print_types(g);
     puts("tensors (row length first)");
     struct row *rows = all || gguf_n_tensors(g) > GROUP_MAX ? NULL : group(g, &n);
