@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Write the seeds of tests/fuzz/fuzz_gguf.c: small GGUF files, sound and broken.
+"""Write the seeds of tests/fuzz/fuzz_gguf.c and fuzz_model.c: small GGUF files, sound and broken.
 
-    tools/gen-gguf-corpus.py tests/fuzz/corpus/gguf
+    tools/gen-gguf-corpus.py tests/fuzz/corpus
 """
 import pathlib
 import struct
@@ -97,7 +97,88 @@ SEEDS = {
     "bad_end": gguf([], ONE, bytes(15)),
 }
 
-out = pathlib.Path(sys.argv[1])
-out.mkdir(parents=True, exist_ok=True)
-for seed, content in SEEDS.items():
-    (out / f"{seed}.gguf").write_bytes(content)
+D, FF, HEADS, KV_HEADS, HEAD, LAYERS = 32, 64, 2, 1, 16, 2  # of the models
+
+
+def byte_pieces():
+    """GPT-2's alphabet of 256 characters that stand for bytes."""
+    plain = [b for b in range(256) if 33 <= b <= 126 or 161 <= b <= 172 or b >= 174]
+    rest = [b for b in range(256) if b not in plain]
+    return [chr(b) if b in plain else chr(256 + rest.index(b)) for b in range(256)]
+
+
+def vocabulary(model, pre, pieces, kinds, merges=(), scores=()):
+    kvs = [kv("tokenizer.ggml.model", STR, model), kv("tokenizer.ggml.pre", STR, pre),
+           kv("tokenizer.ggml.tokens", ARR, array(STR, pieces)),
+           kv("tokenizer.ggml.token_type", ARR, array(I32, kinds)),
+           kv("tokenizer.ggml.bos_token_id", U32, 1), kv("tokenizer.ggml.eos_token_id", U32, 2),
+           kv("tokenizer.ggml.unknown_token_id", U32, 0)]
+    if merges:
+        kvs.append(kv("tokenizer.ggml.merges", ARR, array(STR, merges)))
+    if scores:
+        kvs.append(kv("tokenizer.ggml.scores", ARR, array(F32, scores)))
+    return kvs
+
+
+def bpe():
+    pieces = ["<unk>", "<s>", "</s>"] + byte_pieces() + ["he", "ll", "hell", "hello"]
+    return vocabulary("gpt2", "smollm", pieces, [3] * 3 + [1] * (len(pieces) - 3),
+                      merges=["h e", "l l", "he ll", "hell o"]), len(pieces)
+
+
+def spm():
+    pieces = ["<unk>", "<s>", "</s>"] + [f"<0x{b:02X}>" for b in range(256)]
+    pieces += ["\u2581", "a", "b", "ab", "\u2581ab"]
+    n = len(pieces)
+    return vocabulary("llama", "default", pieces, [2, 3, 3] + [6] * 256 + [1] * 5,
+                      scores=[0.0] * 259 + [-float(i) for i in range(n - 259)]), n
+
+
+def wordpiece():
+    pieces = ["[UNK]", "[CLS]", "[SEP]", "\u2581the", "\u2581cat", "s", "ing"]
+    return vocabulary("bert", "default", pieces, [3] * 3 + [1] * 4)
+
+
+def model(arch, words, n_vocab, norms, keys=()):
+    """A model of two layers; its matrices are Q8_0 and Q4_0, its norms F32."""
+    shapes = [("token_embd", [D, n_vocab], 8), ("output_norm", [D], 0)]
+    for layer in range(LAYERS):
+        b = f"blk.{layer}."
+        shapes += [(b + name, [n], 0) for name, n in norms]
+        shapes += [(b + "attn_q", [D, HEADS * HEAD], 2), (b + "attn_k", [D, KV_HEADS * HEAD], 2),
+                   (b + "attn_v", [D, KV_HEADS * HEAD], 2), (b + "attn_output", [HEADS * HEAD, D], 2),
+                   (b + "ffn_gate", [D, FF], 2), (b + "ffn_up", [D, FF], 2),
+                   (b + "ffn_down", [FF, D], 2)]
+    size = {t: (block, n_bytes) for t, block, n_bytes in TYPES}
+    tensors, data = [], b""
+    for name, dims, type_id in shapes:
+        tensors.append(tensor(name + ".weight", dims, type_id, len(data)))
+        block, n_bytes = size[type_id]
+        n = dims[0] // block * n_bytes * (dims[1] if len(dims) > 1 else 1)
+        data += (b"\0\0\x80\x3f" * n)[:n] if type_id == 0 else bytes(i * 29 % 59 for i in range(n))
+        data += b"\0" * (-len(data) % 32)
+    ints = [("block_count", LAYERS), ("context_length", 64), ("embedding_length", D),
+            ("feed_forward_length", FF), ("attention.head_count", HEADS),
+            ("attention.head_count_kv", KV_HEADS), *keys]
+    head = [kv("general.architecture", STR, arch)] + [kv(f"{arch}.{k}", U32, v) for k, v in ints]
+    head.append(kv(f"{arch}.attention.layer_norm_rms_epsilon", F32, 1e-5))
+    return gguf(head + words, tensors, data)
+
+
+MODELS = {
+    "llama": model("llama", *bpe(), [("attn_norm", D), ("ffn_norm", D)]),
+    "llama_window": model("llama", *spm(), [("attn_norm", D), ("ffn_norm", D)],
+                        [("rope.dimension_count", HEAD), ("attention.sliding_window", 16)]),
+    "gemma3": model("gemma3", *spm(), [("attn_norm", D), ("ffn_norm", D), ("attn_q_norm", HEAD),
+                                       ("attn_k_norm", HEAD), ("post_attention_norm", D),
+                                       ("post_ffw_norm", D)],
+                    [("attention.key_length", HEAD), ("attention.value_length", HEAD),
+                     ("attention.sliding_window", 16)]),
+    "wordpiece": gguf(wordpiece()),
+}
+
+for folder, seeds in (("gguf", SEEDS), ("model", MODELS)):
+    out = pathlib.Path(sys.argv[1]) / folder
+    out.mkdir(parents=True, exist_ok=True)
+    for seed, content in seeds.items():
+        (out / f"{seed}.gguf").write_bytes(content)

@@ -28,6 +28,7 @@ enum {
     TENSOR_MIN_BYTES = 8 + 1 + 4 + 8 + 4 + 8,
     HEADER_BYTES = 24,
     DEFAULT_ALIGN = 32,
+    MIN_ALIGN = 8, /* by the specification */
 };
 
 const uint8_t gguf_type_bytes[GGUF_TYPE_COUNT] = {
@@ -470,7 +471,8 @@ _Static_assert(sizeof(struct gguf_kv) % 8 == 0, "the tensor table follows the me
 static enum brrr_status find_data(struct gguf *g, size_t pos, struct brrr_error *err)
 {
     int64_t align = DEFAULT_ALIGN;
-    enum brrr_status st = gguf_int(g, "general.alignment", GGUF_OPTIONAL, 1, 1 << 30, &align, err);
+    enum brrr_status st =
+        gguf_int(g, "general.alignment", GGUF_OPTIONAL, MIN_ALIGN, 1 << 30, &align, err);
 
     if (st != BRRR_OK) return st;
     if ((align & (align - 1)) != 0)

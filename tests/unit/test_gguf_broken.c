@@ -194,7 +194,7 @@ static const struct {
     enum brrr_status st;
     const char *says;
 } broken[] = {
-    { bad_align0, BRRR_E_FORMAT, "general.alignment: 0 is not in 1..1073741824, at byte 53" },
+    { bad_align0, BRRR_E_FORMAT, "general.alignment: 0 is not in 8..1073741824, at byte 53" },
     { bad_align48, BRRR_E_FORMAT, "general.alignment: 48 is no power of two, at byte 53" },
     { bad_align_far, BRRR_E_FORMAT, "tensor data: the file ends before" },
     { bad_align_text, BRRR_E_FORMAT, "general.alignment: is a string, not an integer" },
