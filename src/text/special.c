@@ -34,8 +34,9 @@ static const char *const stop_names[] = {
     "<end_of_utterance>",
     "<turn|>",
     "<|tool_response>",
-    "<\xef\xbd\x9c"
-    "end\xe2\x96\x81of\xe2\x96\x81sentence\xef\xbd\x9c>",
+    /* In parentheses: two literals, since a letter after \x9c would be read as a digit. */
+    ("<\xef\xbd\x9c"
+     "end\xe2\x96\x81of\xe2\x96\x81sentence\xef\xbd\x9c>"),
     "[e~[",
 };
 
