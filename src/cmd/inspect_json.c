@@ -212,17 +212,24 @@ static json_t *tokenizer(const struct gguf *g)
     return v;
 }
 
-size_t inspect_kv_bytes(const struct model_plan *plan)
+size_t inspect_kv_bytes(const struct model_plan *plan, size_t n)
 {
-    return (size_t)plan->hp.n_layer * model_kv_block_bytes(&plan->hp, KV_F16) / KV_BLOCK;
+    const struct hparams *hp = &plan->hp;
+    size_t kept = 0;
+
+    for (int l = 0; l < hp->n_layer; l++)
+        kept += model_kv_kind(hp, l) == KV_WINDOW ? MIN(n, (size_t)hp->window) : n;
+    return kept * (model_kv_block_bytes(hp, KV_F16) / KV_BLOCK);
 }
 
 /* What loading would take; weights that are not packed are read from the file's pages. */
 static json_t *memory(const struct model_plan *plan)
 {
-    return json_pack("{s:I, s:I, s:I, s:i}", "packed_bytes", (json_int_t)plan->packed_bytes,
+    return json_pack("{s:I, s:I, s:I, s:I, s:i}", "packed_bytes", (json_int_t)plan->packed_bytes,
                      "mapped_bytes", (json_int_t)plan->mapped_bytes, "kv_bytes_per_token",
-                     (json_int_t)inspect_kv_bytes(plan), "context", plan->hp.ctx_max);
+                     (json_int_t)inspect_kv_bytes(plan, 1), "kv_bytes_context",
+                     (json_int_t)inspect_kv_bytes(plan, (size_t)plan->hp.ctx_max), "context",
+                     plan->hp.ctx_max);
 }
 
 bool inspect_json(const struct gguf *g, const struct model_plan *plan)

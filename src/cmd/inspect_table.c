@@ -206,9 +206,9 @@ static void print_memory(const struct model_plan *plan)
     puts("memory");
     printf("  %-36s %s\n", "weights, packed", human_bytes(buf, plan->packed_bytes));
     printf("  %-36s %s\n", "weights, read from the file", human_bytes(buf, plan->mapped_bytes));
-    printf("  %-36s %s\n", "KV cache, each token", human_bytes(buf, inspect_kv_bytes(plan)));
+    printf("  %-36s %s\n", "KV cache, each token", human_bytes(buf, inspect_kv_bytes(plan, 1)));
     printf("  %-36s %s\n", "KV cache, whole context",
-           human_bytes(buf, inspect_kv_bytes(plan) * (size_t)plan->hp.ctx_max));
+           human_bytes(buf, inspect_kv_bytes(plan, (size_t)plan->hp.ctx_max)));
 }
 
 void inspect_table(const struct gguf *g, const struct model_plan *plan, bool all)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 CORPUS = pathlib.Path(__file__).resolve().parent.parent / "fuzz/corpus/gguf"
+MODELS = CORPUS.parent / "model"
 
 
 def test_json_of_a_model(brrr, default_model):
@@ -28,6 +29,18 @@ def test_json_of_a_model(brrr, default_model):
     assert t["offset"] % 32 == 0
     assert sum(t["tensors"] for t in d["types"].values()) == 272
     assert d["parameters"] == sum(int(np.prod(t["shape"])) for t in d["tensors"])
+
+
+def test_memory_plan(brrr):
+    """Two layers, one kv head of 16: 64 f16 a token and layer; windows of 16 keep no more."""
+    p = brrr(["inspect", MODELS / "llama.gguf", "--json"])
+    assert p.returncode == 0, p.stderr
+    d = json.loads(p.stdout)
+    assert d["memory"]["kv_bytes_per_token"] == 2 * 2 * 16 * 2
+    assert d["memory"]["kv_bytes_context"] == 64 * 2 * 2 * 16 * 2
+    assert d["memory"]["packed_bytes"] > 0 and d["memory"]["mapped_bytes"] > 0
+    p = brrr(["inspect", MODELS / "llama_window.gguf", "--json"])
+    assert json.loads(p.stdout)["memory"]["kv_bytes_context"] == 16 * 2 * 2 * 16 * 2
 
 
 def test_table_of_a_model(brrr, default_model):
