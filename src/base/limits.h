@@ -28,6 +28,7 @@ enum {
     LIMIT_TEMPLATE_DEPTH = 64,      /* nesting of expressions, blocks and calls         */
     LIMIT_TEMPLATE_STEPS = 5000000, /* nodes evaluated in one rendering: about 50 ms    */
     LIMIT_TEMPLATE_OUTPUT = 16 << 20,
+    LIMIT_TEMPLATE_MEMORY = 128 << 20, /* all values of one rendering; freed at its end */
     LIMIT_JSON_DEPTH = 64,
     LIMIT_LINE_BYTES = 64 << 20, /* one input line of --jsonl                        */
 

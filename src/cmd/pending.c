@@ -14,10 +14,6 @@ int verb_run(const struct options *o)
 {
     return pending(o);
 }
-int verb_template(const struct options *o)
-{
-    return pending(o);
-}
 int verb_logits(const struct options *o)
 {
     return pending(o);

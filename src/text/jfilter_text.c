@@ -1,0 +1,545 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * jfilter_text.c - filters that make texts: case, escaping, layout, JSON.
+ *
+ * Each works on self as jinja2's filter of the same name does on its value;
+ * what it takes over from a text keeps its origin.
+ */
+#include <ctype.h>
+#include <math.h>
+#include <stdio.h>
+#include <utf8proc.h>
+
+#include "text/jeval.h"
+
+static struct jval finish(struct jbuf *b, bool markup)
+{
+    struct jval v = jbuf_done(b);
+
+    return jval_is_err(v) ? v : jval_str(jstr_markup(b->r, v.s, markup));
+}
+
+static struct jval cased(struct jrun *r, struct jval self, enum jcase how)
+{
+    self = jtext_soft(r, self);
+    return jval_is_err(self) ? self : jstr_case(r, self.s, how);
+}
+
+static struct jval f_upper(struct jrun *r, struct jval self, const struct jcall *c)
+{
+    (void)c;
+    return cased(r, self, JCASE_UPPER);
+}
+
+static struct jval f_lower(struct jrun *r, struct jval self, const struct jcall *c)
+{
+    (void)c;
+    return cased(r, self, JCASE_LOWER);
+}
+
+static struct jval f_capitalize(struct jrun *r, struct jval self, const struct jcall *c)
+{
+    (void)c;
+    return cased(r, self, JCASE_CAPITALIZE);
+}
+
+static bool starts_word(uint32_t cp)
+{
+    return jstr_space(cp) || (cp && cp < 0x80 && strchr("-({[<", (int)cp));
+}
+
+/* Unlike str.title(), words start only behind blanks, - and opening brackets. */
+static struct jval f_title(struct jrun *r, struct jval self, const struct jcall *c)
+{
+    struct jbuf b;
+    bool first = true;
+
+    (void)c;
+    self = jtext_soft(r, self);
+    if (jval_is_err(self)) return self;
+    jbuf_init(&b, r);
+    for (size_t at = 0, n; at < self.s->n && jrun_spend(r, 1); at += n) {
+        uint32_t cp;
+        n = jstr_decode(self.s->p + at, self.s->n - at, &cp);
+        struct jval ch = jval_str(jstr_part(r, self.s, at, n));
+        if (!jval_is_err(ch)) ch = jstr_case(r, ch.s, first ? JCASE_UPPER : JCASE_LOWER);
+        if (jval_is_err(ch)) return ch;
+        jbuf_str(&b, ch.s);
+        first = starts_word(cp);
+    }
+    return finish(&b, false);
+}
+
+static struct jval f_trim(struct jrun *r, struct jval self, const struct jcall *c)
+{
+    const struct jstr *chars = NULL;
+
+    self = jtext_soft(r, self);
+    if (jarg_given(c->v[0]) && !(chars = jarg_str(r, c->v[0], NULL))) return jval_of(J_ERROR);
+    return jval_is_err(self) ? self : jval_str(jstr_strip(r, self.s, chars, 3));
+}
+
+static struct jval f_string(struct jrun *r, struct jval self, const struct jcall *c)
+{
+    (void)c;
+    return jtext_soft(r, self);
+}
+
+static struct jval f_safe(struct jrun *r, struct jval self, const struct jcall *c)
+{
+    (void)c;
+    self = jtext_soft(r, self);
+    return jval_is_err(self) ? self : jval_str(jstr_markup(r, self.s, true));
+}
+
+static struct jval f_escape(struct jrun *r, struct jval self, const struct jcall *c)
+{
+    (void)c;
+    self = jtext_soft(r, self);
+    return jval_is_err(self) ? self : jstr_escape(r, self.s);
+}
+
+static struct jval f_forceescape(struct jrun *r, struct jval self, const struct jcall *c)
+{
+    self = jtext_str(r, self);
+    return jval_is_err(self) ? self : f_escape(r, self, c);
+}
+
+static struct jval f_replace(struct jrun *r, struct jval self, const struct jcall *c)
+{
+    struct jval arg[3];
+    struct jcall call = { .pos = arg, .n_pos = 3 };
+
+    self = jtext_str(r, self);
+    arg[0] = jtext_str(r, c->v[0]);
+    arg[1] = jtext_str(r, c->v[1]);
+    arg[2] = jarg_given(c->v[2]) ? c->v[2] : jval_int(-1);
+    for (int i = 0; i < 2; i++)
+        if (jval_is_err(arg[i])) return arg[i];
+    if (jval_is_err(self)) return self;
+    return jeval_native(r, jmethod_find(self, (struct slice){ "replace", 7 }), self, &call);
+}
+
+static struct jval f_center(struct jrun *r, struct jval self, const struct jcall *c)
+{
+    struct jval width = c->v[0].type == J_MISSING ? jval_int(80) : c->v[0];
+    struct jcall call = { .pos = &width, .n_pos = 1 };
+
+    self = jtext_soft(r, self);
+    if (jval_is_err(self)) return self;
+    return jeval_native(r, jmethod_find(self, (struct slice){ "center", 6 }), self, &call);
+}
+
+static struct jval f_format(struct jrun *r, struct jval self, const struct jcall *c)
+{
+    struct jval args;
+
+    self = jtext_soft(r, self);
+    if (jval_is_err(self)) return self;
+    if (c->n_pos && c->n_kw)
+        return jrun_fail(r, TEMPLATE_RUNTIME,
+                         "can't handle positional and keyword arguments at the same time");
+    if (c->n_kw) {
+        args = jval_dict(jdict_new(r, c->n_kw));
+        for (size_t i = 0; i < c->n_kw && !jval_is_err(args); i++)
+            if (!jdict_set(r, args.d, jval_str(c->kw[i].name), c->kw[i].v)) return jval_of(J_ERROR);
+    } else {
+        args = jval_list(J_TUPLE, jlist_new(r, c->n_pos));
+        for (size_t i = 0; i < c->n_pos && !jval_is_err(args); i++)
+            args.l->v[args.l->n++] = c->pos[i];
+    }
+    return jval_is_err(args) ? args : jformat_percent(r, self.s, args);
+}
+
+/* --- layout --- */
+
+/* A width in blanks, or the text itself. */
+static struct jval indention(struct jrun *r, struct jval width)
+{
+    static const struct jstr blank = { .p = " ", .n = 1, .n_char = 1, .from = JFROM_DERIVED };
+    int64_t n;
+
+    if (width.type == J_STR) return width;
+    if (!jarg_int(r, width, 4, &n)) return jval_of(J_ERROR);
+    return jstr_repeat(r, &blank, n);
+}
+
+static struct jval f_indent(struct jrun *r, struct jval self, const struct jcall *c)
+{
+    struct jval width = indention(r, c->v[0]), text;
+    bool first = jarg_bool(c->v[1], false), blank = jarg_bool(c->v[2], false);
+    const struct jstr *s = jarg_str(r, self, NULL);
+    struct jlist *lines;
+    struct jbuf b;
+
+    if (jval_is_err(width) || !s) return jval_of(J_ERROR);
+    jbuf_init(&b, r);
+    jbuf_str(&b, s);
+    jbuf_puts(&b, "\n", JFROM_DERIVED); /* so that a last empty line counts */
+    text = jbuf_done(&b);
+    lines = jval_is_err(text) ? NULL : jstr_lines(r, text.s, false);
+    if (!lines) return jval_of(J_ERROR);
+    jbuf_init(&b, r);
+    if (first) jbuf_str(&b, width.s);
+    for (size_t i = 0; i < lines->n; i++) {
+        const struct jstr *line = lines->v[i].s;
+        if (i) jbuf_puts(&b, "\n", JFROM_DERIVED);
+        if (i && (blank || line->n)) jbuf_str(&b, width.s);
+        jbuf_str(&b, line);
+    }
+    return finish(&b, s->markup);
+}
+
+static struct jval f_truncate(struct jrun *r, struct jval self, const struct jcall *c)
+{
+    const struct jstr *s = jarg_str(r, self, NULL), *end = jarg_str(r, c->v[2], "...");
+    int64_t length, leeway;
+    size_t cut;
+    struct jbuf b;
+
+    if (!s || !end || !jarg_int(r, c->v[0], 255, &length) ||
+        !jarg_int(r, jarg_given(c->v[3]) ? c->v[3] : jval_of(J_MISSING), 5, &leeway))
+        return jval_of(J_ERROR);
+    if (length < (int64_t)jstr_len(end) || leeway < 0)
+        return jrun_fail(r, TEMPLATE_RUNTIME, "truncate: the length is too small");
+    if ((int64_t)jstr_len(s) - leeway <= length) return self;
+    cut = jstr_byte(s, (size_t)length - jstr_len(end));
+    if (!jarg_bool(c->v[1], false)) { /* back to the end of a word */
+        const char *sp = memrchr(s->p, ' ', cut);
+        if (sp) cut = (size_t)(sp - s->p);
+    }
+    jbuf_init(&b, r);
+    jbuf_part(&b, s, 0, cut);
+    jbuf_str(&b, end);
+    return finish(&b, s->markup);
+}
+
+/* One paragraph, broken at blanks (and inside words that are longer than a line). */
+static void wrap_line(struct jbuf *b, const struct jstr *s, int64_t width, const struct jstr *nl,
+                      bool break_words)
+{
+    int64_t used = 0;
+
+    for (size_t at = 0, end; at < s->n && jrun_spend(b->r, 1);) {
+        size_t word = at;
+        while (word < s->n && s->p[word] == ' ')
+            word++;
+        for (end = word; end < s->n && s->p[end] != ' ';)
+            end++;
+        int64_t blanks = (int64_t)(word - at), n = (int64_t)jstr_chars(s->p + word, end - word);
+        if (n == 0) break; /* blanks at the end of a line go */
+        if (used && used + blanks + n > width) {
+            jbuf_str(b, nl);
+            used = blanks = 0;
+        }
+        jbuf_part(b, s, word - (size_t)blanks, (size_t)blanks);
+        used += blanks;
+        while (break_words && n > width && jrun_spend(b->r, 1)) {
+            const struct jstr *rest = jstr_part(b->r, s, word, end - word);
+            size_t take = rest ? jstr_byte(rest, (size_t)MAX(width - used, 1)) : end - word;
+            jbuf_part(b, s, word, take);
+            jbuf_str(b, nl);
+            word += take;
+            used = 0;
+            n = (int64_t)jstr_chars(s->p + word, end - word);
+        }
+        jbuf_part(b, s, word, end - word);
+        used += n;
+        at = end;
+    }
+}
+
+static struct jval f_wordwrap(struct jrun *r, struct jval self, const struct jcall *c)
+{
+    const struct jstr *s = jarg_str(r, self, NULL),
+                      *nl = jarg_str(r, jarg_given(c->v[2]) ? c->v[2] : jval_of(J_MISSING), "\n");
+    struct jlist *lines = s ? jstr_lines(r, s, false) : NULL;
+    int64_t width;
+    struct jbuf b;
+
+    if (!lines || !nl || !jarg_int(r, c->v[0], 79, &width)) return jval_of(J_ERROR);
+    if (width <= 0) return jrun_fail(r, TEMPLATE_RUNTIME, "invalid width (must be > 0)");
+    jbuf_init(&b, r);
+    for (size_t i = 0; i < lines->n; i++) {
+        if (i) jbuf_str(&b, nl);
+        wrap_line(&b, lines->v[i].s, width, nl, jarg_bool(c->v[1], true));
+    }
+    return jbuf_done(&b);
+}
+
+static struct jval f_wordcount(struct jrun *r, struct jval self, const struct jcall *c)
+{
+    int64_t words = 0;
+    bool inside = false;
+
+    (void)c;
+    self = jtext_soft(r, self);
+    if (jval_is_err(self)) return self;
+    for (size_t at = 0, n; at < self.s->n && jrun_spend(r, 1); at += n) {
+        uint32_t cp;
+        n = jstr_decode(self.s->p + at, self.s->n - at, &cp);
+        utf8proc_category_t k = utf8proc_category((utf8proc_int32_t)cp);
+        bool word = cp == '_' || (k >= UTF8PROC_CATEGORY_LU && k <= UTF8PROC_CATEGORY_LO) ||
+                    (k >= UTF8PROC_CATEGORY_ND && k <= UTF8PROC_CATEGORY_NO);
+        words += word && !inside;
+        inside = word;
+    }
+    return jval_int(words);
+}
+
+/* --- markup --- */
+
+/* Removes what stands between `open` and `close`, both included. */
+static struct jval cut_out(struct jrun *r, const struct jstr *s, const char *open,
+                           const char *close)
+{
+    struct jstr a = { .p = open, .n = strlen(open) }, z = { .p = close, .n = strlen(close) };
+    struct jbuf b;
+    size_t at = 0;
+
+    jbuf_init(&b, r);
+    for (;;) {
+        size_t from = jstr_find(s, &a, at, s->n);
+        size_t to = from == SIZE_MAX ? from : jstr_find(s, &z, from, s->n);
+        if (to == SIZE_MAX) break;
+        jbuf_part(&b, s, at, from - at);
+        at = to + z.n;
+    }
+    jbuf_part(&b, s, at, s->n - at);
+    return jbuf_done(&b);
+}
+
+/* The character that an entity at p stands for; bytes used, 0: none. */
+static size_t entity(const char *p, size_t n, uint32_t *cp)
+{
+    static const struct {
+        const char *name;
+        uint32_t cp;
+    } names[] = { { "&amp;", '&' },  { "&lt;", '<' },    { "&gt;", '>' },
+                  { "&quot;", '"' }, { "&apos;", '\'' }, { "&nbsp;", 0xa0 } };
+    size_t i = 2;
+
+    for (size_t k = 0; k < COUNT(names); k++) {
+        size_t len = strlen(names[k].name);
+        *cp = names[k].cp;
+        if (len <= n && memcmp(p, names[k].name, len) == 0) return len;
+    }
+    if (n < 4 || p[1] != '#') return 0;
+    bool hex = p[2] == 'x' || p[2] == 'X';
+    for (i += hex, *cp = 0; i < n && isxdigit((unsigned char)p[i]) && *cp < 0x110000; i++) {
+        uint32_t d = isdigit((unsigned char)p[i]) ? (uint32_t)(p[i] - '0')
+                                                  : (uint32_t)(tolower(p[i]) - 'a' + 10);
+        *cp = *cp * (hex ? 16 : 10) + d;
+    }
+    return i < n && p[i] == ';' ? i + 1 : 0;
+}
+
+static struct jval f_striptags(struct jrun *r, struct jval self, const struct jcall *c)
+{
+    struct jval s = jtext_str(r, self);
+    bool gap = false;
+    struct jbuf b;
+
+    (void)c;
+    if (!jval_is_err(s)) s = cut_out(r, s.s, "<!--", "-->");
+    if (!jval_is_err(s)) s = cut_out(r, s.s, "<", ">");
+    if (jval_is_err(s)) return s;
+    jbuf_init(&b, r);
+    for (size_t at = 0, n; at < s.s->n && jrun_spend(r, 1); at += n) {
+        uint32_t cp, named;
+        n = jstr_decode(s.s->p + at, s.s->n - at, &cp);
+        size_t len = cp == '&' ? entity(s.s->p + at, s.s->n - at, &named) : 0;
+        if (jstr_space(cp)) {
+            gap = true;
+            continue;
+        }
+        if (gap && b.n) jbuf_puts(&b, " ", jstr_from(s.s, at));
+        gap = false;
+        if (len) jbuf_char(&b, named, jstr_from(s.s, at));
+        else jbuf_part(&b, s.s, at, n);
+        if (len) n = len;
+    }
+    return jbuf_done(&b);
+}
+
+static bool xml_attr(struct jbuf *b, const struct jpair *e)
+{
+    struct jval key = e->k, value = e->v;
+
+    if (value.type == J_NONE || value.type == J_UNDEF) return true;
+    if (key.type != J_STR) {
+        jrun_fail(b->r, TEMPLATE_RUNTIME, "attribute names must be text");
+        return false;
+    }
+    for (size_t i = 0; i < key.s->n; i++) {
+        if (!isspace((unsigned char)key.s->p[i]) && !memchr("/>=", key.s->p[i], 3)) continue;
+        jrun_fail(b->r, TEMPLATE_RUNTIME, "Invalid character in attribute name");
+        return false;
+    }
+    key = jstr_escape(b->r, key.s);
+    value = jtext_soft(b->r, value);
+    if (!jval_is_err(value)) value = jstr_escape(b->r, value.s);
+    if (jval_is_err(key) || jval_is_err(value)) return false;
+    if (b->n) jbuf_puts(b, " ", JFROM_DERIVED);
+    jbuf_str(b, key.s);
+    jbuf_puts(b, "=\"", JFROM_DERIVED);
+    jbuf_str(b, value.s);
+    jbuf_puts(b, "\"", JFROM_DERIVED);
+    return true;
+}
+
+static struct jval f_xmlattr(struct jrun *r, struct jval self, const struct jcall *c)
+{
+    struct jbuf b, out;
+
+    if (self.type == J_UNDEF) return jval_fail_undef(r, self);
+    if (self.type != J_DICT) return jrun_fail(r, TEMPLATE_RUNTIME, "xmlattr needs a mapping");
+    jbuf_init(&b, r);
+    for (size_t i = 0; i < self.d->n; i++)
+        if (!xml_attr(&b, &self.d->e[i])) return jval_of(J_ERROR);
+    struct jval v = jbuf_done(&b);
+    if (jval_is_err(v) || v.s->n == 0 || !jarg_bool(c->v[0], true)) return v;
+    jbuf_init(&out, r);
+    jbuf_puts(&out, " ", JFROM_DERIVED);
+    jbuf_str(&out, v.s);
+    return jbuf_done(&out);
+}
+
+/* --- addresses, numbers, JSON --- */
+
+static bool quote(struct jbuf *b, struct jval v, bool query)
+{
+    static const char hex[] = "0123456789ABCDEF";
+
+    v = jtext_soft(b->r, v);
+    if (jval_is_err(v) || !jrun_spend(b->r, v.s->n / 4)) return false;
+    for (size_t i = 0; i < v.s->n; i++) {
+        unsigned char ch = (unsigned char)v.s->p[i];
+        bool plain = ch < 0x80 && (isalnum(ch) || strchr("_.-~", ch)) && ch;
+        char coded[3] = { '%', hex[ch >> 4], hex[ch & 15] };
+        if (plain || (ch == '/' && !query)) jbuf_part(b, v.s, i, 1);
+        else if (ch == ' ' && query) jbuf_put(b, "+", 1, jstr_from(v.s, i));
+        else jbuf_put(b, coded, 3, jstr_from(v.s, i));
+    }
+    return !b->r->failed;
+}
+
+static struct jval f_urlencode(struct jrun *r, struct jval self, const struct jcall *c)
+{
+    const struct jlist *l;
+    struct jbuf b;
+
+    (void)c;
+    jbuf_init(&b, r);
+    if (self.type == J_STR || !jval_iterable(self))
+        return quote(&b, self, false) ? jbuf_done(&b) : jval_of(J_ERROR);
+    if (self.type == J_DICT) {
+        struct jview *view = jrun_alloc(r, sizeof(*view));
+        if (!view) return jval_of(J_ERROR);
+        *view = (struct jview){ self.d, JVIEW_ITEMS };
+        self = (struct jval){ .type = J_VIEW, .view = view };
+    }
+    l = jval_items(r, self);
+    for (size_t i = 0; l && i < l->n; i++) {
+        const struct jlist *pair = jval_items(r, l->v[i]);
+        if (!pair || pair->n != 2)
+            return jrun_fail(r, TEMPLATE_RUNTIME, "urlencode needs pairs of name and value");
+        if (i) jbuf_puts(&b, "&", JFROM_DERIVED);
+        if (!quote(&b, pair->v[0], true)) return jval_of(J_ERROR);
+        jbuf_puts(&b, "=", JFROM_DERIVED);
+        if (!quote(&b, pair->v[1], true)) return jval_of(J_ERROR);
+    }
+    return jbuf_done(&b);
+}
+
+static struct jval f_filesizeformat(struct jrun *r, struct jval self, const struct jcall *c)
+{
+    static const char letters[] = "kMGTPEZY", binary[] = "KMGTPEZY";
+    bool two = jarg_bool(c->v[0], false);
+    double f, base = two ? 1024 : 1000, unit = base * base;
+    char s[64];
+    size_t i = 0;
+    struct jbuf b;
+
+    if (!jval_as_double(self, &f) && !(self.type == J_STR && jarg_parse_float(self.s, &f)))
+        return jrun_fail(r, TEMPLATE_RUNTIME, "filesizeformat needs a number");
+    if (!isfinite(f)) return jrun_fail(r, TEMPLATE_RUNTIME, "filesizeformat needs a finite number");
+    while (f >= unit && i < sizeof(letters) - 2) {
+        unit *= base;
+        i++;
+    }
+    if (f == 1) snprintf(s, sizeof(s), "1 Byte");
+    else if (f < base) snprintf(s, sizeof(s), "%.0f Bytes", trunc(f));
+    else
+        snprintf(s, sizeof(s), "%.1f %c%s", base * f / unit, (two ? binary : letters)[i],
+                 two ? "iB" : "B");
+    jbuf_init(&b, r);
+    jbuf_puts(&b, s, JFROM_TEMPLATE);
+    return jbuf_done(&b);
+}
+
+static struct jval f_pprint(struct jrun *r, struct jval self, const struct jcall *c)
+{
+    struct jbuf b;
+
+    (void)c;
+    jbuf_init(&b, r);
+    jtext_repr(&b, self);
+    return jbuf_done(&b);
+}
+
+/* separators=(item, key) */
+static bool read_separators(struct jrun *r, struct jval v, struct jjson_opts *o)
+{
+    const struct jlist *l;
+
+    o->item_sep = jstr_new(r, ", ", o->pretty ? 1 : 2, JFROM_DERIVED);
+    o->key_sep = jstr_new(r, ": ", 2, JFROM_DERIVED);
+    if (!jarg_given(v)) return o->item_sep && o->key_sep;
+    l = jval_items(r, v);
+    if (l && l->n == 2) {
+        o->item_sep = jarg_str(r, l->v[0], NULL);
+        o->key_sep = jarg_str(r, l->v[1], NULL);
+    } else jrun_fail(r, TEMPLATE_RUNTIME, "separators must be a pair of texts");
+    return !r->failed;
+}
+
+static struct jval f_tojson(struct jrun *r, struct jval self, const struct jcall *c)
+{
+    struct jjson_opts o = { .ascii = jarg_bool(c->v[0], false),
+                            .pretty = jarg_given(c->v[1]),
+                            .sort = jarg_bool(c->v[3], false) };
+    struct jval in = jval_of(J_NONE);
+
+    if (o.pretty) in = indention(r, c->v[1]);
+    if (jval_is_err(in) || !read_separators(r, c->v[2], &o)) return jval_of(J_ERROR);
+    if (o.pretty) o.indent = in.s;
+    return jjson_dump(r, self, &o);
+}
+
+const struct jnative jfilters_text[] = {
+    { "capitalize", "", f_capitalize },
+    { "center", "width", f_center },
+    { "e", "", f_escape },
+    { "escape", "", f_escape },
+    { "filesizeformat", "binary", f_filesizeformat },
+    { "forceescape", "", f_forceescape },
+    { "format", "*", f_format },
+    { "indent", "width first blank", f_indent },
+    { "lower", "", f_lower },
+    { "pprint", "", f_pprint },
+    { "replace", "old! new! count", f_replace },
+    { "safe", "", f_safe },
+    { "string", "", f_string },
+    { "striptags", "", f_striptags },
+    { "title", "", f_title },
+    { "tojson", "ensure_ascii indent separators sort_keys", f_tojson },
+    { "trim", "chars", f_trim },
+    { "truncate", "length killwords end leeway", f_truncate },
+    { "upper", "", f_upper },
+    { "urlencode", "", f_urlencode },
+    { "wordcount", "", f_wordcount },
+    { "wordwrap", "width break_long_words wrapstring break_on_hyphens", f_wordwrap },
+    { "xmlattr", "autospace", f_xmlattr },
+    { NULL, NULL, NULL },
+};
