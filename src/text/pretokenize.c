@@ -190,72 +190,70 @@ void pretok_run_free(struct pretok_run *r)
 
 static bool split(struct pretok_run *r, int level, const char *p, size_t n);
 
+/* What \w is to the regexes of the models (Oniguruma's tables: Latin-1 has its own). */
 static bool word_char(uint32_t cp)
 {
-    switch (utf8proc_category((utf8proc_int32_t)cp)) {
-    case UTF8PROC_CATEGORY_LU:
-    case UTF8PROC_CATEGORY_LL:
-    case UTF8PROC_CATEGORY_LT:
-    case UTF8PROC_CATEGORY_LM:
-    case UTF8PROC_CATEGORY_LO:
-    case UTF8PROC_CATEGORY_MN:
-    case UTF8PROC_CATEGORY_MC:
-    case UTF8PROC_CATEGORY_ME:
-    case UTF8PROC_CATEGORY_ND:
-    case UTF8PROC_CATEGORY_PC:
-        return true;
-    default:
-        return false;
-    }
+    utf8proc_category_t k = utf8proc_category((utf8proc_int32_t)cp);
+
+    if (k == UTF8PROC_CATEGORY_NO) return cp < 0x100;
+    if (cp >= 0x24b6 && cp <= 0x24e9) return true; /* circled letters: symbols, but alphabetic */
+    return (k >= UTF8PROC_CATEGORY_LU && k <= UTF8PROC_CATEGORY_NL) || k == UTF8PROC_CATEGORY_PC;
 }
 
-static bool digit_at(const char *p, size_t n, size_t *len, bool *word)
+/* The run of decimal digits at p: its bytes, how many there are, and what follows. */
+static size_t digit_run(const char *p, size_t n, size_t *n_digit, bool *word_behind)
+{
+    size_t at = 0;
+
+    *n_digit = 0;
+    *word_behind = false;
+    while (at < n) {
+        uint32_t cp;
+        int k = utf8_next(p + at, n - at, &cp);
+        if (k <= 0) break;
+        if (utf8proc_category((utf8proc_int32_t)cp) != UTF8PROC_CATEGORY_ND) {
+            *word_behind = word_char(cp);
+            break;
+        }
+        at += (size_t)k;
+        (*n_digit)++;
+    }
+    return at;
+}
+
+static size_t char_bytes(const char *p, size_t n)
 {
     uint32_t cp;
     int k = utf8_next(p, n, &cp);
 
-    if (k <= 0) return false;
-    *len = (size_t)k;
-    *word = word_char(cp);
-    return utf8proc_category((utf8proc_int32_t)cp) == UTF8PROC_CATEGORY_ND;
+    return k > 0 ? (size_t)k : 1;
 }
 
-/* Pieces of three digits counted from the end of the run p[0, n), which has n_digit digits. */
-static bool split_run(struct pretok_run *r, int level, struct slice run, size_t n_digit)
-{
-    size_t from = 0, at = 0, len = 0;
-    bool word;
-
-    for (size_t i = 0; i < n_digit; i++) {
-        if (i > 0 && (n_digit - i) % 3 == 0) {
-            if (!split(r, level, run.p + from, at - from)) return false;
-            from = at;
-        }
-        digit_at(run.p + at, run.n - at, &len, &word);
-        at += len;
-    }
-    return split(r, level, run.p + from, run.n - from);
-}
-
-/* The scanners: (?=(\d{3})+(?!\d)) and \d{1,3}(?=(?:\d{3})*\b), in linear time. */
+/*
+ * The scanners, in linear time: (?=(\d{3})+(?!\d)) cuts a run of digits in threes
+ * counted from its end; \d{1,3}(?=(?:\d{3})*\b) does so too, but only if no word
+ * goes on behind the run, and cuts at the run's ends as well.
+ */
 static bool split_triples(struct pretok_run *r, int level, const char *p, size_t n)
 {
-    size_t from = 0, i = 0;
+    bool word_end = r->p->level[level].word_end, word_behind;
+    size_t from = 0, i = 0, n_digit;
 
     while (i < n) {
-        size_t at = i, len = 1, n_digit = 0;
-        bool word = false;
-        while (at < n && digit_at(p + at, n - at, &len, &word)) {
-            at += len;
-            n_digit++;
+        size_t end = i + digit_run(p + i, n - i, &n_digit, &word_behind);
+        bool cuts = !(word_end && word_behind);
+        for (size_t d = n_digit; d > 0; d--) {
+            if (cuts && i > from && (d % 3 == 0 || (word_end && d == n_digit))) {
+                if (!split(r, level + 1, p + from, i - from)) return false;
+                from = i;
+            }
+            i += char_bytes(p + i, n - i);
         }
-        bool takes = n_digit > 0 && !(r->p->level[level].word_end && at < n && word);
-        if (takes) {
-            if (i > from && !split(r, level + 1, p + from, i - from)) return false;
-            if (!split_run(r, level + 1, (struct slice){ p + i, at - i }, n_digit)) return false;
-            from = at;
+        if (n_digit > 0 && cuts && word_end) {
+            if (!split(r, level + 1, p + from, end - from)) return false;
+            from = end;
         }
-        i = n_digit > 0 ? at : at + len;
+        if (n_digit == 0) i += char_bytes(p + i, n - i);
     }
     return from == n || split(r, level + 1, p + from, n - from);
 }
