@@ -161,7 +161,7 @@ try_run() {
 make_base
 make_tree
 [[ $what == test ]] || try_run
-[[ $what == run ]] || trial "tests" ./test.sh
+[[ $what == run ]] || { say "(watch it with: tail -f $dir/out)"; trial "tests" ./test.sh; }
 umount -R "$tree/dev" "$tree/sys" "$tree/proc" || true
 if [[ $keep == no ]]; then
     # Only when nothing of the host is mounted there any more.
