@@ -354,4 +354,5 @@ void test_attend(struct ktest *t)
     bench_shape(t, 512, 0);
     bench_shape(t, 1, 1023);
     bench_shape(t, 1, 8191);
+    bench_shape(t, 1, 65535); /* 100 MB of keys and values: from memory */
 }
