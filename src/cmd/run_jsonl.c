@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * run_jsonl.c - `brrr run --jsonl`: independent requests, answers in order.
+ *
+ * Up to --parallel lines run at once. A line is read only when a place is free,
+ * and without waiting while others run, so that a program may send one line and
+ * wait for its answer. Entries form a ring in input order; the oldest is printed
+ * as soon as it is complete.
+ */
+#include <stdlib.h>
+
+#include "cmd/lines.h"
+#include "cmd/params.h"
+#include "cmd/run.h"
+#include "cmd/session.h"
+
+struct entry {
+    uint64_t id; /* 0: no request (an error) */
+    json_t *ids, *logprobs, *out;
+    char *text;
+    size_t n_text;
+};
+
+struct stream {
+    const struct brrr_model *m;
+    struct brrr_engine *e;
+    struct gen_params *gen;
+    struct lines in;
+    struct entry *ring;
+    int cap, first, n;
+};
+
+/* The keys of a line that are not generation parameters. */
+static const char *const own_keys[] = { "prompt", "ids",   "messages", "model",
+                                        "stream", "tools", "id",       NULL };
+
+static enum brrr_status line_ids(struct stream *s, const json_t *line, struct ids *ids,
+                                 struct brrr_error *err)
+{
+    json_t *prompt = json_object_get(line, "prompt"), *list = json_object_get(line, "ids");
+    json_t *messages = json_object_get(line, "messages");
+
+    if (json_is_array(messages)) return bundle_chat_ids(s->m, messages, ids, err);
+    if (json_is_string(prompt)) {
+        struct slice text = { json_string_value(prompt), json_string_length(prompt) };
+        return run_raw_ids(s->m, text, ids, err);
+    }
+    if (!json_is_array(list))
+        return fail(err, BRRR_E_FORMAT, "give \"prompt\" (a string), \"ids\" or \"messages\"");
+    size_t n = json_array_size(list);
+    ids->id = malloc((n + 1) * sizeof(*ids->id));
+    if (!ids->id) return fail(err, BRRR_E_NOMEM, "no memory for %zu ids", n);
+    ids->cap = n + 1;
+    int64_t got = params_ids(list, "ids", ids->id, n, err);
+    if (got < 0) return BRRR_E_FORMAT;
+    ids->n = (size_t)got;
+    return BRRR_OK;
+}
+
+static enum brrr_status submit(struct stream *s, const json_t *line, uint64_t *id,
+                               struct brrr_error *err)
+{
+    struct ids ids = { 0 };
+    enum brrr_status st;
+
+    if (!json_is_object(line)) return fail(err, BRRR_E_FORMAT, "the line is not a JSON object");
+    gen_params_init(s->gen);
+    s->gen->sample.temperature = 0; /* greedy unless asked */
+    st = params_gen(line, own_keys, s->gen, err);
+    if (!st) st = line_ids(s, line, &ids, err);
+    if (!st) st = engine_submit(s->e, ids.id, ids.n, s->gen, id, err);
+    ids_free(&ids);
+    return st;
+}
+
+/* Start the request of one line as the newest entry. */
+static void start(struct stream *s, struct slice text)
+{
+    struct entry *en = &s->ring[(s->first + s->n++) % s->cap];
+    struct brrr_error err = { 0 };
+    json_error_t je;
+
+    *en = (struct entry){ .ids = json_array() };
+    json_t *line = s->in.too_long ? NULL : json_loadb(text.p, text.n, JSON_ALLOW_NUL, &je);
+    if (s->in.too_long)
+        fail(&err, BRRR_E_LIMIT, "the line is longer than %d bytes", LIMIT_LINE_BYTES);
+    else if (!line) fail(&err, BRRR_E_FORMAT, "not JSON: %s at byte %d", je.text, je.position);
+    if (!line || submit(s, line, &en->id, &err)) {
+        en->id = 0;
+        en->out = json_pack("{s:s}", "error", err.text);
+    }
+    if (en->id && s->gen->n_logprobs >= 0) en->logprobs = json_array();
+    json_decref(line);
+}
+
+static void append_text(struct entry *en, struct slice text)
+{
+    char *p = text.n ? realloc(en->text, en->n_text + text.n) : NULL;
+
+    if (!p) return;
+    memcpy(p + en->n_text, text.p, text.n);
+    en->text = p;
+    en->n_text += text.n;
+}
+
+/* The alternatives of one token; the chosen one is added where it is not among them. */
+static json_t *logprob_list(const struct engine_event *ev)
+{
+    json_t *list = json_array();
+    bool has = false;
+
+    for (int i = 0; i < ev->n_top; i++) {
+        has = has || ev->top[i].id == ev->token;
+        json_array_append_new(list, json_pack("[i, f]", ev->top[i].id, (double)ev->top[i].logprob));
+    }
+    if (!has)
+        json_array_append_new(list, json_pack("[i, f]", ev->chosen.id, (double)ev->chosen.logprob));
+    return list;
+}
+
+static void finish(struct entry *en, const struct engine_event *ev)
+{
+    const struct engine_timings *t = &ev->timings;
+    double itl = t->n_gen > 1 ? t->decode_s / (t->n_gen - 1) : 0;
+    json_t *text = json_stringn(en->text ? en->text : "", en->n_text);
+
+    en->out = json_pack("{s:o, s:O, s:s}", "text", text ? text : json_string(""), "ids", en->ids,
+                        "finish_reason", ev->finish == BRRR_FINISH_STOP ? "stop" : "length");
+    if (en->logprobs) json_object_set(en->out, "logprobs", en->logprobs);
+    json_object_set_new(en->out, "timings",
+                        json_pack("{s:i, s:i, s:f, s:f, s:f, s:f}", "n_prompt", t->n_prompt,
+                                  "n_gen", t->n_gen, "queue_s", t->queue_s, "ttft_s",
+                                  t->queue_s + t->prefill_s, "decode_s", t->decode_s, "itl_s",
+                                  itl));
+}
+
+static void take_event(struct stream *s, const struct engine_event *ev)
+{
+    for (int i = 0; i < s->n; i++) {
+        struct entry *en = &s->ring[(s->first + i) % s->cap];
+        if (en->id != ev->id || en->out) continue;
+        if (ev->token >= 0) json_array_append_new(en->ids, json_integer(ev->token));
+        if (en->logprobs && ev->token >= 0) json_array_append_new(en->logprobs, logprob_list(ev));
+        append_text(en, ev->text);
+        if (ev->finish) finish(en, ev);
+        return;
+    }
+}
+
+static void entry_fini(struct entry *en)
+{
+    json_decref(en->ids);
+    json_decref(en->logprobs);
+    json_decref(en->out);
+    free(en->text);
+    *en = (struct entry){ 0 };
+}
+
+/* Print what is complete, oldest first. */
+static int print_ready(struct stream *s)
+{
+    while (s->n > 0 && s->ring[s->first].out) {
+        int code = cmd_print_json(json_incref(s->ring[s->first].out));
+        entry_fini(&s->ring[s->first]);
+        s->first = (s->first + 1) % s->cap;
+        s->n--;
+        if (code) return code;
+    }
+    return EXIT_OK;
+}
+
+static int serve_lines(struct stream *s)
+{
+    struct engine_event ev[LIMIT_PARALLEL];
+    bool more = true;
+    int code = EXIT_OK;
+
+    while (!code && (more || s->n > 0) && !session_interrupted()) {
+        struct slice line;
+        enum lines_got got = LINES_NONE_YET;
+        while (more && s->n < s->cap && (got = lines_next(&s->in, s->n == 0, &line)) == LINES_LINE)
+            if (line.n) start(s, line);
+        if (got == LINES_END) more = false;
+        int n = engine_poll(s->e, ev, LIMIT_PARALLEL);
+        for (int i = 0; i < n; i++)
+            take_event(s, &ev[i]);
+        code = print_ready(s);
+    }
+    if (session_interrupted()) return session_terminated() ? EXIT_TERM : EXIT_INT;
+    return code == EXIT_RUN && ferror(stdout) ? EXIT_OK : code;
+}
+
+int run_jsonl(const struct options *o, const struct engine_opts *eo)
+{
+    struct stream s = { .cap = o->parallel };
+    struct brrr_model *m = NULL;
+    struct brrr_error err;
+    int code = session_open(&m, o);
+
+    if (code) return code;
+    s.m = m;
+    s.ring = calloc((size_t)s.cap, sizeof(*s.ring));
+    s.gen = malloc(sizeof(*s.gen));
+    session_catch_interrupt();
+    if (!s.ring || !s.gen) code = EXIT_NOMEM;
+    else if (engine_open(&s.e, m, eo, &err)) code = cmd_fail(&err);
+    else code = serve_lines(&s);
+    while (s.n-- > 0)
+        entry_fini(&s.ring[(s.first + s.n) % s.cap]);
+    brrr_engine_close(s.e);
+    lines_fini(&s.in);
+    free(s.ring);
+    free(s.gen);
+    brrr_model_close(m);
+    return code;
+}

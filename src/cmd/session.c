@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/* session.c - see session.h. */
+#include "cmd/session.h"
+
+#include <signal.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cmd/term.h"
+
+int session_open(struct brrr_model **m, const struct options *o)
+{
+    struct progress bar;
+    struct brrr_model_opts mo = { .precision_f32 = o->precision && strcmp(o->precision, "f32") == 0,
+                                  .n_threads = o->n_threads,
+                                  .progress = progress_callback,
+                                  .progress_arg = &bar };
+    struct brrr_error err;
+    const char *path = cmd_model_path(o);
+
+    *m = NULL;
+    if (!path) return EXIT_USAGE;
+    progress_start(&bar, "loading", o->quiet);
+    enum brrr_status st = bundle_open(m, path, &mo, &err);
+    progress_end(&bar);
+    return st ? cmd_fail(&err) : EXIT_OK;
+}
+
+int session_engine_opts(struct engine_opts *eo, const struct options *o)
+{
+    bool f32 = o->precision && strcmp(o->precision, "f32") == 0;
+    const char *kv = o->kv_type ? o->kv_type : f32 ? "f32" : "f16";
+
+    *eo = (struct engine_opts){
+        .n_threads = o->n_threads, .ctx = o->ctx, .chunk = o->chunk, .n_parallel = o->parallel
+    };
+    if (o->precision && !f32 && strcmp(o->precision, "q8") != 0)
+        return cmd_usage(o->verb, "--precision is 'q8' or 'f32', not '%s'", o->precision);
+    if (strcmp(kv, "f32") != 0 && strcmp(kv, "f16") != 0)
+        return cmd_usage(o->verb, "--kv-type is 'f16' or 'f32', not '%s'", kv);
+    eo->kv_type = strcmp(kv, "f32") == 0 ? KV_F32 : KV_F16;
+    /* Zero is the engine's word for "choose": only the absent option may say it. */
+    if ((OPTION_GIVEN(o, n_threads) && o->n_threads < 1) ||
+        (OPTION_GIVEN(o, chunk) && o->chunk < 1) || o->ctx < 0 || o->parallel < 1)
+        return cmd_usage(o->verb, "--threads, --chunk and --parallel count from 1");
+    return EXIT_OK;
+}
+
+static volatile sig_atomic_t interrupted, terminated;
+
+static void on_signal(int sig)
+{
+    if (sig == SIGTERM) terminated = 1;
+    if (sig == SIGINT && interrupted) _exit(EXIT_INT);
+    interrupted = 1;
+}
+
+void session_catch_interrupt(void)
+{
+    struct sigaction sa = { .sa_handler = on_signal };
+
+    sigemptyset(&sa.sa_mask);
+    sigaction(SIGINT, &sa, NULL);
+    sigaction(SIGTERM, &sa, NULL);
+}
+
+bool session_interrupted(void)
+{
+    return interrupted;
+}
+void session_clear_interrupt(void)
+{
+    interrupted = 0;
+}
+bool session_terminated(void)
+{
+    return terminated;
+}
+
+void session_closing_line(const struct engine_timings *t)
+{
+    fprintf(stderr, "prompt %d tokens", t->n_prompt);
+    if (t->prefill_s > 0)
+        fprintf(stderr, ", %.1f tok/s | TTFT %.3f s", t->n_prompt / t->prefill_s,
+                t->queue_s + t->prefill_s);
+    fprintf(stderr, " | answer %d tokens", t->n_gen);
+    if (t->n_gen > 1 && t->decode_s > 0)
+        fprintf(stderr, ", %.1f tok/s | ITL %.2f ms", (t->n_gen - 1) / t->decode_s,
+                1e3 * t->decode_s / (t->n_gen - 1));
+    fputc('\n', stderr);
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * session.h - what every verb that runs a model does first: open the file, with a
+ * progress bar; turn options into engine options; and last: the closing line.
+ */
+#ifndef CMD_SESSION_H
+#define CMD_SESSION_H
+
+#include "cmd/cmd.h"
+#include "engine/engine.h"
+
+/* EXIT_OK and *m open, or another exit code after a message. */
+int session_open(struct brrr_model **m, const struct options *o);
+/* Options to engine options; EXIT_USAGE after a message where a word is unknown. */
+int session_engine_opts(struct engine_opts *eo, const struct options *o);
+
+/*
+ * Ctrl-C: the first one sets a flag, the second one while the flag is still
+ * set ends the program at once (exit code 130).
+ */
+void session_catch_interrupt(void);
+bool session_interrupted(void);
+void session_clear_interrupt(void);
+/* SIGTERM arrived: finish and leave with EXIT_TERM. */
+bool session_terminated(void);
+
+/* "prompt 12 tokens, 850.1 tok/s | TTFT 0.05 s | 63 tokens, 250.2 tok/s | ITL 4.0 ms" on stderr. */
+void session_closing_line(const struct engine_timings *t);
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * bundle.h - what brrr_model_open() opens: the file, the weights, the words.
+ *
+ * Immutable once open.
+ */
+#ifndef ENGINE_BUNDLE_H
+#define ENGINE_BUNDLE_H
+
+#include "format/gguf.h"
+#include "model/model.h"
+#include "text/chat.h"
+#include "text/tokenizer.h"
+
+struct brrr_model {
+    struct gguf *file;
+    struct tokenizer *tok; /* NULL: the file has no tokenizer, ids only */
+    struct chat *chat;     /* NULL: the file's chat template does not compile */
+    bool has_template;     /* the file has one of its own; else it is ChatML  */
+    struct model *model;
+    int n_threads; /* that loaded it */
+};
+
+/* Stop with BRRR_E_NOMEM etc. as brrr_model_open(); tokenizer optional: a file without one still
+ * runs on ids. */
+enum brrr_status bundle_open(struct brrr_model **out, const char *path,
+                             const struct brrr_model_opts *opts, struct brrr_error *err);
+
+/*
+ * Render the model's template (ChatML where the file has none) over `messages`, a JSON array of
+ * objects, and append the ids; text of messages never becomes a special token.
+ */
+enum brrr_status bundle_chat_ids(const struct brrr_model *b, const json_t *messages,
+                                 struct ids *out, struct brrr_error *err);
+
+#endif

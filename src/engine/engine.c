@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: MIT */
+/* engine.c - see engine.h. */
+#include "engine/engine.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/cpu.h"
+#include "base/limits.h"
+#include "engine/kvpool.h"
+#include "engine/request.h"
+
+enum { DEFAULT_CHUNK = 256, CTX_UNIT = 256 };
+
+struct brrr_engine {
+    const struct brrr_model *m;
+    struct engine_opts o;
+    struct pool *pool;
+    struct kvpool *kv;
+    struct step *step;
+    struct sampler *sampler;
+    uint64_t next_id;
+    struct request *head, **tail; /* waiting, oldest first     */
+    struct request **slot;        /* [n_parallel], NULL: free  */
+    struct request *gone;         /* ended in the last poll; its text is still shown */
+
+    /* One step's batch, [max_row] and [n_parallel]. */
+    int32_t *token, *out_row;
+    struct batch_seq *seq;
+    struct request **out_request;
+};
+
+/* The largest context, in steps of CTX_UNIT, whose cache fits in half of the free memory. */
+static int fitting_ctx(const struct hparams *hp, const struct engine_opts *o)
+{
+    struct kvpool_opts k = {
+        .kv_type = o->kv_type, .ctx = hp->ctx_max, .n_slot = o->n_parallel, .chunk = o->chunk
+    };
+    size_t half = mem_available() / 2;
+
+    while (k.ctx > CTX_UNIT && kvpool_bytes(hp, &k) > half)
+        k.ctx = k.ctx > 2 * CTX_UNIT ? k.ctx / 2 / CTX_UNIT * CTX_UNIT : CTX_UNIT;
+    return k.ctx;
+}
+
+enum brrr_status engine_opts_settle(struct engine_opts *o, const struct brrr_model *m,
+                                    struct brrr_error *err)
+{
+    const struct hparams *hp = &m->model->hp;
+
+    if (o->n_threads == 0) o->n_threads = cpu_count();
+    if (o->chunk == 0) o->chunk = DEFAULT_CHUNK;
+    if (o->n_parallel == 0) o->n_parallel = 1;
+    if (o->n_threads < 1 || o->n_threads > LIMIT_THREADS)
+        return fail(err, BRRR_E_LIMIT, "%d threads: 1 to %d are possible", o->n_threads,
+                    LIMIT_THREADS);
+    if (o->chunk < 1 || o->chunk > LIMIT_CHUNK)
+        return fail(err, BRRR_E_LIMIT, "a chunk of %d tokens: 1 to %d are possible", o->chunk,
+                    LIMIT_CHUNK);
+    if (o->n_parallel < 1 || o->n_parallel > LIMIT_PARALLEL)
+        return fail(err, BRRR_E_LIMIT, "%d sequences at once: 1 to %d are possible", o->n_parallel,
+                    LIMIT_PARALLEL);
+    if (o->ctx == 0) o->ctx = fitting_ctx(hp, o);
+    if (o->ctx < 1 || o->ctx > hp->ctx_max)
+        return fail(err, BRRR_E_LIMIT, "a context of %d tokens: this model has 1 to %d", o->ctx,
+                    hp->ctx_max);
+    return BRRR_OK;
+}
+
+static bool take_tables(struct brrr_engine *e, int max_row)
+{
+    size_t n = (size_t)e->o.n_parallel;
+
+    e->slot = calloc(n, sizeof(*e->slot));
+    e->seq = calloc(n, sizeof(*e->seq));
+    e->out_request = calloc(n, sizeof(*e->out_request));
+    e->out_row = calloc(n, sizeof(*e->out_row));
+    e->token = calloc((size_t)max_row, sizeof(*e->token));
+    return e->slot && e->seq && e->out_request && e->out_row && e->token;
+}
+
+enum brrr_status engine_open(struct brrr_engine **out, const struct brrr_model *m,
+                             const struct engine_opts *opts, struct brrr_error *err)
+{
+    struct brrr_engine *e = calloc(1, sizeof(*e));
+    const struct model *model = m->model;
+    enum brrr_status st;
+
+    *out = NULL;
+    if (!e) return fail(err, BRRR_E_NOMEM, "no memory for an engine");
+    e->m = m;
+    e->o = *opts;
+    e->tail = &e->head;
+    e->next_id = 1;
+    if ((st = engine_opts_settle(&e->o, m, err))) goto error;
+    struct kvpool_opts k = {
+        .kv_type = e->o.kv_type, .ctx = e->o.ctx, .n_slot = e->o.n_parallel, .chunk = e->o.chunk
+    };
+    int max_row = e->o.chunk + e->o.n_parallel;
+    struct step_opts so = {
+        .max_row = max_row, .max_out = e->o.n_parallel, .ctx = e->o.ctx, .n_workers = e->o.n_threads
+    };
+    if ((st = pool_new(&e->pool, e->o.n_threads, err))) goto error;
+    if ((st = kvpool_new(&e->kv, &model->hp, &k, err))) goto error;
+    if ((st = step_new(&e->step, model, &so, err))) goto error;
+    if ((st = sampler_new(&e->sampler, model->hp.n_vocab, &model->kernels, err))) goto error;
+    if (!take_tables(e, max_row)) {
+        st = fail(err, BRRR_E_NOMEM, "no memory for an engine");
+        goto error;
+    }
+    *out = e;
+    return BRRR_OK;
+
+error:
+    brrr_engine_close(e);
+    return st;
+}
+
+static void forget_gone(struct brrr_engine *e)
+{
+    while (e->gone) {
+        struct request *r = e->gone;
+        e->gone = r->next;
+        request_free(r);
+    }
+}
+
+void brrr_engine_close(struct brrr_engine *e)
+{
+    if (!e) return;
+    for (int i = 0; e->slot && i < e->o.n_parallel; i++)
+        request_free(e->slot[i]);
+    while (e->head) {
+        struct request *r = e->head;
+        e->head = r->next;
+        request_free(r);
+    }
+    forget_gone(e);
+    sampler_free(e->sampler);
+    step_free(e->step);
+    kvpool_free(e->kv);
+    pool_free(e->pool);
+    free(e->slot);
+    free(e->seq);
+    free(e->out_request);
+    free(e->out_row);
+    free(e->token);
+    free(e);
+}
+
+static enum brrr_status check_prompt(const struct brrr_engine *e, const int32_t *prompt, size_t n,
+                                     struct brrr_error *err)
+{
+    int n_vocab = e->m->model->hp.n_vocab;
+
+    if (n == 0) return fail(err, BRRR_E_FORMAT, "the prompt has no tokens");
+    if (n >= (size_t)e->o.ctx)
+        return fail(err, BRRR_E_LIMIT,
+                    "the prompt has %zu tokens, the context holds %d, the answer included "
+                    "(--ctx-size; the model's limit is %d)",
+                    n, e->o.ctx, e->m->model->hp.ctx_max);
+    for (size_t i = 0; i < n; i++)
+        if (prompt[i] < 0 || prompt[i] >= n_vocab)
+            return fail(err, BRRR_E_FORMAT, "token %zu of the prompt is %d; ids are 0 to %d", i,
+                        prompt[i], n_vocab - 1);
+    return BRRR_OK;
+}
+
+enum brrr_status engine_submit(struct brrr_engine *e, const int32_t *prompt, size_t n_prompt,
+                               const struct gen_params *gen, uint64_t *id, struct brrr_error *err)
+{
+    struct request *r;
+    enum brrr_status st;
+
+    *id = 0;
+    if ((st = check_prompt(e, prompt, n_prompt, err))) return st;
+    if ((st = gen_params_check(gen, e->m->model->hp.n_vocab, err))) return st;
+    if ((st = request_new(&r, e->m, prompt, n_prompt, gen, err))) return st;
+    int64_t want = (int64_t)n_prompt + gen->n_predict;
+    r->limit = gen->n_predict < 0 ? e->o.ctx : (int)MIN(want, e->o.ctx);
+    r->id = *id = e->next_id++;
+    *e->tail = r;
+    e->tail = &r->next;
+    return BRRR_OK;
+}
+
+/* The request with this id, running or waiting, or NULL. */
+static struct request *find(const struct brrr_engine *e, uint64_t id)
+{
+    for (int i = 0; i < e->o.n_parallel; i++)
+        if (e->slot[i] && e->slot[i]->id == id) return e->slot[i];
+    for (struct request *r = e->head; r; r = r->next)
+        if (r->id == id) return r;
+    return NULL;
+}
+
+void engine_cancel(struct brrr_engine *e, uint64_t id)
+{
+    struct request *r = find(e, id);
+
+    if (r) r->cancelled = true;
+}
+
+bool engine_progress(const struct brrr_engine *e, uint64_t id, int *done, int *total)
+{
+    const struct request *r = find(e, id);
+
+    if (!r) return false;
+    *done = MIN(r->n_done, r->n_prompt);
+    *total = r->n_prompt;
+    return true;
+}
+
+const struct engine_opts *engine_options(const struct brrr_engine *e)
+{
+    return &e->o;
+}
+
+void engine_memory(const struct brrr_engine *e, size_t *buffers, size_t *kv)
+{
+    struct kvpool_opts k = {
+        .kv_type = e->o.kv_type, .ctx = e->o.ctx, .n_slot = e->o.n_parallel, .chunk = e->o.chunk
+    };
+
+    *buffers = step_bytes(e->step);
+    *kv = kvpool_bytes(&e->m->model->hp, &k);
+}
+
+/* Waiting requests into free slots, oldest first. */
+static void admit(struct brrr_engine *e)
+{
+    for (int i = 0; i < e->o.n_parallel && e->head; i++) {
+        if (e->slot[i]) continue;
+        struct request *r = e->head;
+        e->head = r->next;
+        if (!e->head) e->tail = &e->head;
+        r->next = NULL;
+        r->t_start = clock_now();
+        e->slot[i] = r;
+    }
+}
+
+/* A finished request leaves its slot; it is freed at the next poll, after its text was read. */
+static void retire(struct brrr_engine *e, int slot)
+{
+    struct request *r = e->slot[slot];
+
+    kvpool_release(e->kv, slot);
+    e->slot[slot] = NULL;
+    r->next = e->gone;
+    e->gone = r;
+}
+
+/* Add `n` of a request's unprocessed tokens to the batch. */
+static void add_rows(struct brrr_engine *e, struct batch *b, int slot, int n)
+{
+    struct request *r = e->slot[slot];
+
+    kvpool_extend(e->kv, slot, r->n_done, r->n_done + n);
+    e->seq[b->n_seq++] =
+        (struct batch_seq){ .slot = slot, .row0 = b->n_row, .n_row = n, .pos0 = r->n_done };
+    memcpy(e->token + b->n_row, r->ids.id + r->n_done, (size_t)n * sizeof(*e->token));
+    b->n_row += n;
+    r->n_done += n;
+    if (r->n_done == (int)r->ids.n) {
+        e->out_request[b->n_out] = r;
+        e->out_row[b->n_out++] = b->n_row - 1;
+    }
+}
+
+/* Decoding sequences first, one row each; then prompts, in order, as far as the chunk goes. */
+static struct batch make_batch(struct brrr_engine *e)
+{
+    struct batch b = { .token = e->token, .seq = e->seq, .out_row = e->out_row };
+    int budget = e->o.chunk;
+
+    for (int pass = 0; pass < 2; pass++)
+        for (int i = 0; i < e->o.n_parallel; i++) {
+            struct request *r = e->slot[i];
+            int left = r ? (int)r->ids.n - r->n_done : 0;
+            if (left == 0 || (left == 1) != (pass == 0)) continue;
+            int n = pass == 0 ? 1 : MIN(left, budget);
+            if (pass) budget -= n;
+            if (n > 0) add_rows(e, &b, i, n);
+        }
+    return b;
+}
+
+static int slot_of(const struct brrr_engine *e, const struct request *r)
+{
+    int i = 0;
+
+    while (e->slot[i] != r)
+        i++;
+    return i;
+}
+
+/* Events for requests that were cancelled, running or waiting. */
+static int end_cancelled(struct brrr_engine *e, struct engine_event *ev, int cap)
+{
+    int n = 0;
+
+    for (int i = 0; i < e->o.n_parallel && n < cap; i++)
+        if (e->slot[i] && e->slot[i]->cancelled) {
+            request_end(e->slot[i], BRRR_FINISH_CANCELLED, &ev[n++]);
+            retire(e, i);
+        }
+    struct request **at = &e->head;
+    while (*at && n < cap) {
+        struct request *r = *at;
+        if (!r->cancelled) {
+            at = &r->next;
+            continue;
+        }
+        *at = r->next;
+        if (!r->next) e->tail = at;
+        request_end(r, BRRR_FINISH_CANCELLED, &ev[n++]);
+        r->next = e->gone;
+        e->gone = r;
+    }
+    return n;
+}
+
+static bool idle(const struct brrr_engine *e)
+{
+    for (int i = 0; i < e->o.n_parallel; i++)
+        if (e->slot[i]) return false;
+    return !e->head;
+}
+
+int engine_poll(struct brrr_engine *e, struct engine_event *ev, int cap)
+{
+    assert(cap >= e->o.n_parallel);
+    forget_gone(e);
+    if (idle(e)) return -1;
+    int n = end_cancelled(e, ev, cap);
+    if (n) return n;
+    admit(e);
+    struct batch b = make_batch(e);
+    const float *logits = step_run(e->step, e->pool, &b, kvpool_view(e->kv));
+    size_t n_vocab = (size_t)e->m->model->hp.n_vocab;
+    for (int i = 0; i < b.n_out; i++) {
+        struct request *r = e->out_request[i];
+        request_step(r, e->m, e->sampler, logits + (size_t)i * n_vocab, &ev[i]);
+        if (ev[i].finish) retire(e, slot_of(e, r));
+    }
+    return b.n_out;
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * engine.h - requests in, tokens out: continuous batching over one model.
+ *
+ * A step takes every running sequence's unprocessed tokens: one for a sequence
+ * that is decoding, the next chunk of the prompt for one that is not, decoding
+ * sequences first, within the step's budget of rows. A request waits until a
+ * slot is free. There is no difference between prefill and decode but the
+ * number of rows, and a sequence's results do not depend on its company.
+ *
+ * Owned by: the thread that polls; it is worker 0 of the pool.
+ */
+#ifndef ENGINE_ENGINE_H
+#define ENGINE_ENGINE_H
+
+#include "engine/bundle.h"
+#include "engine/gen.h"
+
+struct engine_opts {
+    int n_threads;  /* 0: one per core                                        */
+    int ctx;        /* 0: the model's, as far as half of the free memory goes */
+    int chunk;      /* 0: 256                                                 */
+    int n_parallel; /* 0: 1                                                   */
+    int kv_type;    /* enum kv_type                                           */
+};
+
+/* Where a request's time went. */
+struct engine_timings {
+    int n_prompt, n_gen;
+    double queue_s;   /* submitted to first scheduled */
+    double prefill_s; /* first scheduled to first token: TTFT without the queue */
+    double decode_s;  /* first token to last; ITL = decode_s / (n_gen - 1) */
+};
+
+struct engine_event {
+    uint64_t id;
+    int32_t token;     /* -1: none                                       */
+    struct slice text; /* whole UTF-8 characters; until the next poll   */
+    enum brrr_finish finish;
+    struct sample_logprob chosen;     /* with n_logprobs >= 0 */
+    const struct sample_logprob *top; /* [n_top]              */
+    int n_top;
+    struct engine_timings timings; /* with finish */
+};
+
+struct brrr_engine;
+
+/* Fill what is 0 and check the rest; what engine_open() will use. */
+enum brrr_status engine_opts_settle(struct engine_opts *o, const struct brrr_model *m,
+                                    struct brrr_error *err);
+enum brrr_status engine_open(struct brrr_engine **out, const struct brrr_model *m,
+                             const struct engine_opts *opts, struct brrr_error *err);
+/* brrr_engine_close() closes it. */
+
+enum brrr_status engine_submit(struct brrr_engine *e, const int32_t *prompt, size_t n_prompt,
+                               const struct gen_params *gen, uint64_t *id, struct brrr_error *err);
+void engine_cancel(struct brrr_engine *e, uint64_t id);
+/* As brrr_engine_poll(). */
+int engine_poll(struct brrr_engine *e, struct engine_event *ev, int cap);
+/* How far the reading of a request's prompt is: tokens done of total. False: unknown id. */
+bool engine_progress(const struct brrr_engine *e, uint64_t id, int *done, int *total);
+const struct engine_opts *engine_options(const struct brrr_engine *e);
+/* Bytes of step buffers and of the KV cache that was asked for. */
+void engine_memory(const struct brrr_engine *e, size_t *buffers, size_t *kv);
+
+#endif

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_engine.c - the determinism contract and the bookkeeping of the engine, on tiny
+ * random models: the same request gives the same bits with any number of threads,
+ * any chunk, any company; blocks balance; refusals say why.
+ *
+ * The project's headers come first: cmocka has a macro named fail.
+ */
+#include "base/f16.h"
+#include "engine/eval.h"
+#include "engine/kvpool.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include "tiny_model.h"
+
+enum { N_PROMPT = 150, N_GEN = 12, TOP = 8 };
+
+/* What one request came to: tokens, and log-probabilities to the last bit. */
+struct trace {
+    int32_t token[N_GEN];
+    float logprob[N_GEN][TOP];
+    int n;
+    enum brrr_finish finish;
+};
+
+static void prompt_of(int32_t *id, int n, int which)
+{
+    for (int i = 0; i < n; i++)
+        id[i] = (i * 37 + which * 11 + i * i % 7) % TINY_VOCAB;
+}
+
+/* Request `which`: its own prompt, its own parameters. */
+static uint64_t submit(struct brrr_engine *e, int which)
+{
+    static struct gen_params g;
+    int32_t prompt[N_PROMPT];
+    int n = N_PROMPT - 40 * which;
+    struct brrr_error err;
+    uint64_t id;
+
+    prompt_of(prompt, n, which);
+    gen_params_init(&g);
+    g.n_predict = N_GEN;
+    g.n_logprobs = TOP;
+    g.sample.temperature = which == 0 ? 0 : 0.9;
+    g.sample.top_k = 20;
+    g.sample.seed = 42;
+    if (engine_submit(e, prompt, (size_t)n, &g, &id, &err)) fail_msg("%s", err.text);
+    return id;
+}
+
+static void run(const struct brrr_model *m, const struct engine_opts *o, int n_request,
+                struct trace *trace)
+{
+    struct engine_event ev[LIMIT_PARALLEL];
+    uint64_t id[8];
+    struct brrr_engine *e;
+    struct brrr_error err;
+    int n;
+
+    if (engine_open(&e, m, o, &err)) fail_msg("%s", err.text);
+    memset(trace, 0, (size_t)n_request * sizeof(*trace));
+    for (int i = 0; i < n_request; i++)
+        id[i] = submit(e, i);
+    while ((n = engine_poll(e, ev, LIMIT_PARALLEL)) >= 0)
+        for (int i = 0; i < n; i++)
+            for (int r = 0; r < n_request; r++) {
+                if (ev[i].id != id[r]) continue;
+                struct trace *t = &trace[r];
+                t->token[t->n] = ev[i].token;
+                for (int k = 0; k < ev[i].n_top; k++)
+                    t->logprob[t->n][k] = ev[i].top[k].logprob;
+                t->n++;
+                t->finish = ev[i].finish;
+            }
+    brrr_engine_close(e);
+}
+
+static void same_bits_everywhere(const struct tiny_spec *spec, bool f32)
+{
+    static const struct engine_opts variants[] = {
+        { .n_threads = 1, .chunk = 256 },
+        { .n_threads = 2, .chunk = 256 },
+        { .n_threads = 7, .chunk = 33 },
+        { .n_threads = 2, .chunk = 1 },
+        { .n_threads = 1, .chunk = 7 },
+        { .n_threads = 2, .chunk = 64, .n_parallel = 3 },
+        { .n_threads = 3, .chunk = 19, .n_parallel = 2 },
+    };
+    struct trace want[3], got[3];
+    struct brrr_model m;
+    struct tiny t;
+
+    tiny_open(&m, &t, spec, f32);
+    for (size_t v = 0; v < COUNT(variants); v++) {
+        struct engine_opts o = variants[v];
+        o.ctx = 200;
+        o.kv_type = f32 ? KV_F32 : KV_F16;
+        run(&m, &o, 3, v ? got : want);
+        if (v) assert_memory_equal(got, want, sizeof(want));
+    }
+    for (int r = 0; r < 3; r++) {
+        assert_int_equal(want[r].n, N_GEN);
+        assert_int_equal(want[r].finish, BRRR_FINISH_LENGTH);
+    }
+    tiny_close(&m, &t);
+}
+
+static void same_bits_llama(void **state)
+{
+    (void)state;
+    same_bits_everywhere(&(struct tiny_spec){ "llama", 2, 0, 256, QT_Q4_1 }, false);
+    same_bits_everywhere(&(struct tiny_spec){ "llama", 2, 0, 256, QT_Q8_0 }, false);
+    same_bits_everywhere(&(struct tiny_spec){ "llama", 2, 0, 256, QT_F32 }, true);
+}
+
+static void same_bits_with_windows(void **state)
+{
+    (void)state;
+    same_bits_everywhere(&(struct tiny_spec){ "llama", 2, 20, 256, QT_Q4_0 }, false);
+    same_bits_everywhere(&(struct tiny_spec){ "gemma3", 7, 33, 256, QT_Q4_1 }, false);
+}
+
+/* A window as large as the context is no window. */
+static void a_wide_window_changes_nothing(void **state)
+{
+    struct engine_opts o = { .n_threads = 2, .chunk = 64, .ctx = 200 };
+    struct trace wide[1], none[1];
+    struct brrr_model m;
+    struct tiny t;
+
+    (void)state;
+    tiny_open(&m, &t, &(struct tiny_spec){ "llama", 2, 256, 256, QT_Q4_1 }, false);
+    run(&m, &o, 1, wide);
+    tiny_close(&m, &t);
+    tiny_open(&m, &t, &(struct tiny_spec){ "llama", 2, 0, 256, QT_Q4_1 }, false);
+    run(&m, &o, 1, none);
+    tiny_close(&m, &t);
+    assert_memory_equal(wide, none, sizeof(wide));
+}
+
+static void cancel_ends_running_and_waiting(void **state)
+{
+    struct engine_event ev[LIMIT_PARALLEL];
+    struct engine_opts o = { .n_threads = 1, .ctx = 200 };
+    struct brrr_engine *e;
+    struct brrr_model m;
+    struct tiny t;
+    int cancelled = 0, n;
+
+    (void)state;
+    tiny_open(&m, &t, &(struct tiny_spec){ "llama", 1, 0, 256, QT_Q4_1 }, false);
+    assert_int_equal(engine_open(&e, &m, &o, NULL), BRRR_OK);
+    uint64_t a = submit(e, 0), b = submit(e, 1), c = submit(e, 2);
+    assert_int_equal(engine_poll(e, ev, LIMIT_PARALLEL), 1);
+    assert_int_equal(ev[0].id, a);
+    engine_cancel(e, a);
+    engine_cancel(e, c);
+    while ((n = engine_poll(e, ev, LIMIT_PARALLEL)) >= 0)
+        for (int i = 0; i < n; i++) {
+            if (ev[i].finish == BRRR_FINISH_CANCELLED) cancelled++;
+            if (ev[i].finish == BRRR_FINISH_CANCELLED) assert_int_not_equal(ev[i].id, b);
+        }
+    assert_int_equal(cancelled, 2);
+    brrr_engine_close(e);
+    tiny_close(&m, &t);
+}
+
+static void refusals_say_why(void **state)
+{
+    static struct gen_params g;
+    struct engine_opts o = { .n_threads = 1, .ctx = 64 };
+    int32_t prompt[64] = { 0 };
+    struct brrr_error err;
+    struct brrr_engine *e;
+    struct brrr_model m;
+    struct tiny t;
+    uint64_t id;
+
+    (void)state;
+    tiny_open(&m, &t, &(struct tiny_spec){ "llama", 1, 0, 256, QT_Q4_1 }, false);
+    assert_int_equal(engine_open(&e, &m, &o, NULL), BRRR_OK);
+    gen_params_init(&g);
+    assert_int_equal(engine_submit(e, prompt, 0, &g, &id, &err), BRRR_E_FORMAT);
+    assert_int_equal(engine_submit(e, prompt, 64, &g, &id, &err), BRRR_E_LIMIT);
+    assert_non_null(strstr(err.text, "64"));
+    prompt[1] = TINY_VOCAB;
+    assert_int_equal(engine_submit(e, prompt, 2, &g, &id, &err), BRRR_E_FORMAT);
+    assert_non_null(strstr(err.text, "token 1"));
+    brrr_engine_close(e);
+    o.ctx = 257;
+    assert_int_equal(engine_open(&e, &m, &o, &err), BRRR_E_LIMIT);
+    assert_null(e);
+    tiny_close(&m, &t);
+}
+
+static bool keep_row(void *arg, int row, const float *logits)
+{
+    memcpy((float *)arg + (size_t)row * TINY_VOCAB, logits, TINY_VOCAB * sizeof(*logits));
+    return true;
+}
+
+/* eval: every row in chunks equals the last row of every prefix. */
+static void prefill_equals_token_by_token(void **state)
+{
+    static float rows[100][TINY_VOCAB], one[100][TINY_VOCAB];
+    struct engine_opts o = { .n_threads = 2, .chunk = 48, .ctx = 100 };
+    struct eval_rows all = { true, keep_row, rows }, last = { false, keep_row, one };
+    int32_t id[100];
+    struct brrr_model m;
+    struct eval *v;
+    struct tiny t;
+
+    (void)state;
+    prompt_of(id, 100, 1);
+    tiny_open(&m, &t, &(struct tiny_spec){ "gemma3", 6, 24, 128, QT_Q4_1 }, false);
+    assert_int_equal(eval_new(&v, &m, &o, NULL), BRRR_OK);
+    assert_int_equal(eval_run(v, id, 100, &all, NULL), BRRR_OK);
+    for (int n = 1; n <= 100; n += 9) {
+        assert_int_equal(eval_run(v, id, n, &last, NULL), BRRR_OK);
+        assert_memory_equal(one[n - 1], rows[n - 1], sizeof(rows[0]));
+    }
+    eval_free(v);
+    tiny_close(&m, &t);
+}
+
+static void blocks_balance(void **state)
+{
+    struct kvpool_opts o = { .kv_type = KV_F16, .ctx = 500, .n_slot = 2, .chunk = 64 };
+    struct brrr_model m;
+    struct kvpool *p;
+    struct tiny t;
+
+    (void)state;
+    tiny_open(&m, &t, &(struct tiny_spec){ "gemma3", 7, 40, 512, QT_Q4_1 }, false);
+    assert_int_equal(kvpool_new(&p, &m.model->hp, &o, NULL), BRRR_OK);
+    for (int at = 0; at < 500; at += 50) {
+        kvpool_extend(p, 0, at, at + 50);
+        const int32_t *win = kvpool_view(p)->table[KV_WINDOW][0];
+        /* What the window reaches is there, what it does not is not. */
+        for (int b = MAX(0, at - 39) / KV_BLOCK; b <= (at + 49) / KV_BLOCK; b++)
+            assert_true(win[b] >= 0);
+        for (int b = 0; b < MAX(0, at - 39) / KV_BLOCK; b++)
+            assert_int_equal(win[b], -1);
+    }
+    for (int at = 0; at < 500; at += 64)
+        kvpool_extend(p, 1, at, MIN(at + 64, 500));
+    assert_true(kvpool_n_used(p) > 0);
+    kvpool_release(p, 0);
+    kvpool_release(p, 1);
+    assert_int_equal(kvpool_n_used(p), 0);
+    kvpool_free(p);
+    tiny_close(&m, &t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(same_bits_llama),
+        cmocka_unit_test(same_bits_with_windows),
+        cmocka_unit_test(a_wide_window_changes_nothing),
+        cmocka_unit_test(cancel_ends_running_and_waiting),
+        cmocka_unit_test(refusals_say_why),
+        cmocka_unit_test(prefill_equals_token_by_token),
+        cmocka_unit_test(blocks_balance),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
