@@ -102,10 +102,16 @@ enum brrr_status tokenizer_decode(const struct tokenizer *t, const int32_t *id, 
 {
     struct detok d;
     char *buf = NULL;
-    size_t len = 0, cap = 0;
+    size_t len = 0, cap = 0, longest = 0;
 
     *out = (struct slice){ 0 };
     detok_init(&d, t, special);
+    for (size_t i = 0; i < n; i++)
+        longest = MAX(longest, tokenizer_piece(t, id[i]).n);
+    /* From here on detok_push() needs no memory. */
+    cap = 4 * (longest + sizeof(d.tail));
+    if (!reserve(&d, cap)) goto nomem;
+    cap = 0;
     for (size_t i = 0; i <= n; i++) {
         struct slice s = i < n ? detok_push(&d, id[i]) : detok_flush(&d);
         if (len + s.n + 1 > cap) {

@@ -120,6 +120,8 @@ static enum brrr_status compile(struct level *l, const char *rx, struct brrr_err
                             PCRE2_UTF | PCRE2_UCP | PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_BACKSLASH_C |
                                 PCRE2_NO_AUTO_CAPTURE,
                             &code, &at, NULL);
+    if (!l->code && code == PCRE2_ERROR_HEAP_FAILED)
+        return fail(err, BRRR_E_NOMEM, "no memory for a pre-tokenizer");
     if (!l->code) {
         pcre2_get_error_message(code, why, sizeof(why));
         return fail(err, BRRR_E_UNSUPPORTED, "a pre-tokenizer regex: %s at byte %zu", (char *)why,

@@ -118,10 +118,11 @@ static enum brrr_status find_strips(struct tokenizer *t, const struct gguf *g,
         contains(arch, "jina-bert-v3")) {
         set_flag(t, "<mask>", TOKEN_STRIPS_LEFT, true);
     } else if (contains(name, "phi-3") || contains(name, "phi3")) {
-        for (int32_t i = 0; i < t->vocab.n; i++)
-            if (t->vocab.kind[i] != TOKEN_BYTE && t->vocab.kind[i] >= TOKEN_UNKNOWN &&
-                t->vocab.kind[i] <= TOKEN_USER)
+        for (int32_t i = 0; i < t->vocab.n; i++) {
+            enum token_kind k = t->vocab.kind[i];
+            if (k == TOKEN_UNKNOWN || k == TOKEN_CONTROL || k == TOKEN_USER)
                 t->flag[i] |= TOKEN_STRIPS_RIGHT;
+        }
         set_flag(t, "</s>", TOKEN_STRIPS_RIGHT, true);
         set_flag(t, "<unk>", TOKEN_STRIPS_RIGHT, false);
         set_flag(t, "<s>", TOKEN_STRIPS_RIGHT, false);
