@@ -34,3 +34,12 @@ kernels-test: $(B)/tests/kernels/kernels    ## build the kernel tests
 fuzz-bins: $(FUZZ_BIN)                      ## build the fuzz targets (MODE=fuzz: with libFuzzer)
 
 -include $(wildcard $(B)/tests/*/*.d)
+
+# The example uses the public header and the archive only, as any other program would.
+$(B)/examples/%: examples/%.c $(B)/libbrrr.a include/brrr.h
+	@mkdir -p $(@D)
+	$(call say,EXAMPLE)
+	$(Q)$(CC) -std=c17 -Wall -Wextra -Werror -O2 $(san_flags) -Iinclude $< $(B)/libbrrr.a $(LIB_LIBS) -o $@
+
+.PHONY: example
+example: $(B)/examples/complete             ## build examples/complete.c on libbrrr.a

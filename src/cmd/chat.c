@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "cmd/lines.h"
-#include "cmd/params.h"
 #include "cmd/run.h"
 #include "cmd/session.h"
 #include "cmd/term.h"
@@ -164,7 +163,7 @@ int verb_chat(const struct options *o)
     c.gen = malloc(sizeof(*c.gen));
     c.messages = json_array();
     if (!c.gen || !c.messages) return EXIT_NOMEM;
-    if (params_from_options(o, c.gen, &err)) code = cmd_usage("chat", "%s", err.text);
+    if (session_gen_params(o, c.gen, &err)) code = cmd_usage("chat", "%s", err.text);
     else code = session_open(&m, o);
     if (!code && engine_open(&c.e, m, &eo, &err)) code = cmd_fail(&err);
     if (!code) {

@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "cmd/params.h"
 #include "cmd/session.h"
 #include "cmd/term.h"
 
@@ -196,7 +195,7 @@ static int run_one(const struct options *o, const struct engine_opts *eo)
     struct slice text = { 0 };
     int code = g ? EXIT_OK : EXIT_NOMEM;
 
-    if (!code && params_from_options(o, g, &err)) code = cmd_usage("run", "%s", err.text);
+    if (!code && session_gen_params(o, g, &err)) code = cmd_usage("run", "%s", err.text);
     if (!code) code = gather_text(o, &text);
     if (!code) code = session_open(&m, o);
     if (!code) {

@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cmd/params.h"
 #include "cmd/term.h"
 
 int session_open(struct brrr_model **m, const struct options *o)
@@ -44,6 +45,17 @@ int session_engine_opts(struct engine_opts *eo, const struct options *o)
         (OPTION_GIVEN(o, chunk) && o->chunk < 1) || o->ctx < 0 || o->parallel < 1)
         return cmd_usage(o->verb, "--threads, --chunk and --parallel count from 1");
     return EXIT_OK;
+}
+
+enum brrr_status session_gen_params(const struct options *o, struct gen_params *g,
+                                    struct brrr_error *err)
+{
+    enum brrr_status st = params_from_options(o, g, err);
+
+    if (st) return st;
+    if (!OPTION_GIVEN(o, seed)) g->sample.seed = (uint64_t)time(NULL);
+    if (o->verbose) fprintf(stderr, "seed %llu\n", (unsigned long long)g->sample.seed);
+    return gen_params_check(g, 0, err);
 }
 
 static volatile sig_atomic_t interrupted, terminated;

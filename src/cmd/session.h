@@ -14,6 +14,10 @@ int session_open(struct brrr_model **m, const struct options *o);
 /* Options to engine options; EXIT_USAGE after a message where a word is unknown. */
 int session_engine_opts(struct engine_opts *eo, const struct options *o);
 
+/* params_from_options(), with a seed from the clock where none was given; says it with -v. */
+enum brrr_status session_gen_params(const struct options *o, struct gen_params *g,
+                                    struct brrr_error *err);
+
 /*
  * Ctrl-C: the first one sets a flag, the second one while the flag is still
  * set ends the program at once (exit code 130).
