@@ -60,8 +60,8 @@ say = $(if $(V),,@printf '  %-7s %s\n' $1 $@)
 folder    = $(notdir $(patsubst %/,%,$(dir $1)))
 isa_flags = $(if $(filter src/kernels/%,$1),$(ISA_$(call folder,$1)))
 # Fuzzing is for parsers: the vector kernels see checked numbers only, and clang takes minutes to
-# instrument them.
-uninstrumented = $(and $(filter fuzz,$(MODE)),$(filter src/kernels/avx%,$1))
+# instrument them. Under TSan BRRR_CPU=c runs the instrumented reference instead.
+uninstrumented = $(and $(filter fuzz tsan,$(MODE)),$(filter src/kernels/avx%,$1))
 # Under ASan they get outlined address checks only: inlined ones and UBSan take gcc minutes a
 # file. The C reference, the same arithmetic, is instrumented in full.
 outlined = $(and $(filter asan,$(MODE)),$(filter src/kernels/avx%,$1))
