@@ -14,9 +14,6 @@ VERBS = re.findall(r"^VERB\((\w+)", (ROOT / "src/cmd/verbs.def").read_text(), re
 OPENS = [["run", "-p", "x"], ["chat"], ["tokenize", "x"], ["logits", "--jsonl"],
          ["ppl", "-f", __file__, "--ctx", "64"], ["inspect"], ["template", "--jsonl"],
          ["bench", "-p", "8", "-n", "8"]]
-PENDING = ROOT / "src/cmd/pending.c"
-if PENDING.exists():
-    OPENS = [a for a in OPENS if f"verb_{a[0]}(" not in PENDING.read_text()]
 
 
 def one_line(p):
@@ -148,7 +145,6 @@ def test_closed_pipe(brrr):
     assert closed_pipe(brrr, ["--help"]) == (OK, b"", b"")
 
 
-@pytest.mark.skipif(PENDING.exists() and "verb_run(" in PENDING.read_text(), reason="pending")
 def test_closed_pipe_while_running(brrr, default_model):
     code, got, err = closed_pipe(
         brrr, ["run", "-q", "-m", default_model, "-p", "Tell me a long story.", "-n", "4000",
