@@ -22,7 +22,12 @@ enum brrr_status request_new(struct request **out, const struct brrr_model *m,
         r->top = calloc((size_t)gen->n_logprobs, sizeof(*r->top));
         if (!r->top) goto nomem;
     }
-    if (m->tok) detok_init(&r->detok, m->tok, false);
+    if (m->tok) {
+        /* The answer goes on where the prompt ends: a first space is stripped only after a
+         * special token, as at the start of a text. */
+        detok_init(&r->detok, m->tok, false);
+        detok_push(&r->detok, prompt[n_prompt - 1]);
+    }
     stopper_init(&r->stopper, gen->stop, gen->n_stop);
     r->t_submit = clock_now();
     *out = r;
