@@ -122,8 +122,9 @@ static enum brrr_status bind_rule(struct binder *b, const struct weight_rule *r,
     const struct gguf_tensor *t = gguf_find_tensor(b->g, name);
     if (!t && r->optional) return BRRR_OK;
     if (!t)
-        return fail(err, BRRR_E_FORMAT, "%s: tensor %s is missing (%s needs it)", gguf_path(b->g),
-                    name, b->arch->name);
+        return fail(err, BRRR_E_FORMAT,
+                    "%s: tensor %s is missing from the table of tensors (%s needs it)",
+                    gguf_path(b->g), name, b->arch->name);
     if ((st = check_shape(b, r, name, t, err))) return st;
     b->plan.n_params += t->dim[0] * t->dim[1];
     void *dst = base ? (char *)base + r->off : NULL;
@@ -191,8 +192,10 @@ static enum brrr_status find_arch(struct binder *b, struct brrr_error *err)
     if (st) return st;
     b->arch = arch_find(name);
     if (!b->arch)
-        return fail(err, BRRR_E_UNSUPPORTED, "%s: general.architecture is '%s'; supported are %s",
-                    gguf_path(b->g), slice_print(shown, sizeof(shown), name), arch_names());
+        return fail(err, BRRR_E_UNSUPPORTED,
+                    "%s: general.architecture is '%s', at byte %llu; supported are %s",
+                    gguf_path(b->g), slice_print(shown, sizeof(shown), name),
+                    (unsigned long long)gguf_find(b->g, "general.architecture")->off, arch_names());
     return BRRR_OK;
 }
 

@@ -81,8 +81,11 @@ static enum brrr_status read_scaling_type(struct rope *r, const struct gguf *g, 
             r->scaling = (enum rope_scaling)i;
             return BRRR_OK;
         }
-    return fail(err, BRRR_E_UNSUPPORTED, "%s: %s is '%s'; known are none, linear, yarn, longrope",
-                gguf_path(g), key, slice_print(shown, sizeof(shown), s));
+    return fail(err, BRRR_E_UNSUPPORTED,
+                "%s: %s is '%s'; known are none, linear, yarn, longrope, "
+                "at byte %llu",
+                gguf_path(g), key, slice_print(shown, sizeof(shown), s),
+                (unsigned long long)gguf_find(g, key)->off);
 }
 
 static enum brrr_status read_rope(struct hparams *h, const struct gguf *g, const char *arch,
@@ -125,6 +128,15 @@ static enum brrr_status read_rope(struct hparams *h, const struct gguf *g, const
     return BRRR_OK;
 }
 
+/* Where a key's value is in the file, for messages; 0 if it is absent. */
+static unsigned long long key_off(const struct gguf *g, const char *arch, const char *name)
+{
+    char key[128];
+    const struct gguf_kv *kv = gguf_find(g, hparams_key(key, arch, name));
+
+    return kv ? kv->off : 0;
+}
+
 /* Rules between the numbers. */
 static enum brrr_status check_shape(struct hparams *h, const struct gguf *g, const char *arch,
                                     struct brrr_error *err)
@@ -133,19 +145,22 @@ static enum brrr_status check_shape(struct hparams *h, const struct gguf *g, con
 
     if (h->n_kv > h->n_head || h->n_head % h->n_kv)
         return fail(err, BRRR_E_FORMAT,
-                    "%s: %s.attention.head_count_kv = %d does not divide head_count = %d", path,
-                    arch, h->n_kv, h->n_head);
+                    "%s: %s.attention.head_count_kv = %d does not divide head_count = %d, "
+                    "at byte %llu",
+                    path, arch, h->n_kv, h->n_head, key_off(g, arch, "attention.head_count_kv"));
     if (h->d_k <= 0 || h->d_v <= 0)
-        return fail(err, BRRR_E_FORMAT,
-                    "%s: %s.embedding_length = %d is not a multiple of head_count = %d", path, arch,
-                    h->d_model, h->n_head);
+        return fail(
+            err, BRRR_E_FORMAT,
+            "%s: %s.embedding_length = %d is not a multiple of head_count = %d, at byte %llu", path,
+            arch, h->d_model, h->n_head, key_off(g, arch, "embedding_length"));
     if (h->d_k > LIMIT_HEAD_DIM || h->d_v > LIMIT_HEAD_DIM)
         return fail(err, BRRR_E_UNSUPPORTED, "%s: a head is %d wide; at most %d is supported", path,
                     MAX(h->d_k, h->d_v), LIMIT_HEAD_DIM);
     if (h->n_rot % 2 || h->n_rot > h->d_k)
         return fail(err, BRRR_E_FORMAT,
-                    "%s: %s.rope.dimension_count = %d must be even and at most the head width %d",
-                    path, arch, h->n_rot, h->d_k);
+                    "%s: %s.rope.dimension_count = %d must be even and at most the head width %d, "
+                    "at byte %llu",
+                    path, arch, h->n_rot, h->d_k, key_off(g, arch, "rope.dimension_count"));
     if ((int64_t)h->n_head * MAX(h->d_k, h->d_v) > LIMIT_WIDTH)
         return fail(err, BRRR_E_UNSUPPORTED, "%s: %d heads of %d are wider than %d", path,
                     h->n_head, MAX(h->d_k, h->d_v), LIMIT_WIDTH);
