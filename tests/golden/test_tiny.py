@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: MIT
+"""Random small models made here, against a plain double-precision forward pass in numpy.
+
+Nothing outside the repository is needed: the weights come from a seed, the file is written with
+the gguf package, and the reference below follows the papers line by line.
+"""
+import json
+import math
+import zlib
+
+import gguf
+import numpy as np
+import pytest
+
+D, FF, VOCAB, EPS = 64, 96, 128, 1e-5
+
+BASE = {"arch": "llama", "layers": 3, "heads": 4, "kv": 2, "dk": 16, "window": 0, "rope": {},
+        "bias": False, "tied": False, "divisors": False, "qtype": "F32"}
+CASES = {
+    "mha": {"kv": 4},
+    "gqa, tied": {"tied": True},
+    "mqa, wide heads, biases": {"kv": 1, "dk": 32, "bias": True},
+    "window": {"window": 20},
+    "rope linear": {"rope": {"type": "linear", "factor": 2.5}},
+    "rope yarn": {"rope": {"type": "yarn", "factor": 4.0, "orig": 64}},
+    "rope divisors": {"divisors": True},
+    "gemma 3": {"arch": "gemma3", "layers": 7, "window": 16, "tied": True,
+                "rope": {"type": "linear", "factor": 4.0, "base": 1e6}},
+    "q8_0": {"qtype": "Q8_0"},
+    "q4_1": {"qtype": "Q4_1"},
+}
+
+
+def make_weights(spec, rng):
+    q, kv = spec["heads"] * spec["dk"], spec["kv"] * spec["dk"]
+    shapes = {"attn_q": (q, D), "attn_k": (kv, D), "attn_v": (kv, D), "attn_output": (D, q),
+              "ffn_gate": (FF, D), "ffn_up": (FF, D), "ffn_down": (D, FF)}
+    norms = {"attn_norm": D, "ffn_norm": D}
+    if spec["arch"] == "gemma3":
+        norms |= {"attn_q_norm": spec["dk"], "attn_k_norm": spec["dk"],
+                  "post_attention_norm": D, "post_ffw_norm": D}
+    w = {"token_embd.weight": rng.normal(0, 0.3, (VOCAB, D)), "output_norm.weight":
+         rng.uniform(0.5, 1.5, D)}
+    if not spec["tied"]:
+        w["output.weight"] = rng.normal(0, 0.3, (VOCAB, D))
+    if spec["divisors"]:
+        w["rope_freqs.weight"] = rng.uniform(1, 8, spec["dk"] // 2)
+    for layer in range(spec["layers"]):
+        for name, shape in shapes.items():
+            w[f"blk.{layer}.{name}.weight"] = rng.normal(0, 1 / math.sqrt(shape[1]), shape)
+            if spec["bias"]:
+                w[f"blk.{layer}.{name}.bias"] = rng.normal(0, 0.2, shape[0])
+        for name, n in norms.items():
+            w[f"blk.{layer}.{name}.weight"] = rng.uniform(0.5, 1.5, n)
+    return {k: v.astype(np.float32) for k, v in w.items()}
+
+
+def write(path, spec, weights):
+    """Write the file; returns the weights as the file holds them."""
+    out, stored = gguf.GGUFWriter(path, spec["arch"]), {}
+    qtype = gguf.GGMLQuantizationType[spec["qtype"]]
+    out.add_block_count(spec["layers"])
+    out.add_embedding_length(D)
+    out.add_feed_forward_length(FF)
+    out.add_context_length(256)
+    out.add_head_count(spec["heads"])
+    out.add_head_count_kv(spec["kv"])
+    out.add_key_length(spec["dk"])
+    out.add_value_length(spec["dk"])
+    out.add_layer_norm_rms_eps(EPS)
+    if spec["window"]:
+        out.add_sliding_window(spec["window"])
+    if spec["rope"]:
+        out.add_rope_scaling_type(gguf.RopeScalingType(spec["rope"]["type"]))
+        out.add_rope_scaling_factor(spec["rope"]["factor"])
+        out.add_rope_freq_base(spec["rope"].get("base", 10000.0))
+    if "orig" in spec["rope"]:
+        out.add_rope_scaling_orig_ctx_len(spec["rope"]["orig"])
+    for name, value in weights.items():
+        if value.ndim == 2 and qtype != gguf.GGMLQuantizationType.F32:
+            blocks = gguf.quants.quantize(value, qtype)
+            out.add_tensor(name, blocks, raw_dtype=qtype)
+            stored[name] = gguf.quants.dequantize(blocks, qtype).astype(np.float64)
+        else:
+            out.add_tensor(name, value)
+            stored[name] = value.astype(np.float64)
+    out.write_header_to_file()
+    out.write_kv_data_to_file()
+    out.write_tensors_to_file()
+    out.close()
+    return stored
+
+
+def frequencies(spec, w, local):
+    n, rope = spec["dk"], {} if local else spec["rope"]
+    base = 10000.0 if local else rope.get("base", 10000.0)
+    f = base ** (-np.arange(0, n, 2) / n)
+    if rope.get("type") == "linear":
+        return f / rope["factor"], 1.0
+    if rope.get("type") == "yarn":
+        def pair(turns):
+            return n * math.log(rope["orig"] / (turns * 2 * math.pi)) / (2 * math.log(base))
+        low, high = max(math.floor(pair(32)), 0), min(math.ceil(pair(1)), n - 1)
+        ramp = np.clip((np.arange(n // 2) - low) / (high - low), 0, 1)
+        return f / rope["factor"] * ramp + f * (1 - ramp), 0.1 * math.log(rope["factor"]) + 1
+    return f / w.get("rope_freqs.weight", 1.0), 1.0
+
+
+def norm(x, weight):
+    return x / np.sqrt((x * x).mean(-1, keepdims=True) + EPS) * weight
+
+
+def rotate(x, freq, scale, neox):
+    """x [T, heads, d]"""
+    angle = np.arange(len(x))[:, None, None] * freq
+    c, s = np.cos(angle) * scale, np.sin(angle) * scale
+    half = x.shape[-1] // 2
+    a, b = (x[..., :half], x[..., half:]) if neox else (x[..., 0::2], x[..., 1::2])
+    turned = (a * c - b * s, a * s + b * c)
+    return np.concatenate(turned, -1) if neox else np.stack(turned, -1).reshape(x.shape)
+
+
+def attention(q, k, v, window):
+    t = np.arange(len(q))
+    hidden = (t[None, :] > t[:, None]) | ((t[:, None] - t[None, :] >= window) & (window > 0))
+    group = q.shape[1] // k.shape[1]
+    out = np.empty((len(q), q.shape[1], v.shape[2]))
+    for h in range(q.shape[1]):
+        score = q[:, h] @ k[:, h // group].T / math.sqrt(q.shape[2])
+        score[hidden] = -np.inf
+        p = np.exp(score - score.max(-1, keepdims=True))
+        out[:, h] = p / p.sum(-1, keepdims=True) @ v[:, h // group]
+    return out.reshape(len(q), -1)
+
+
+def silu(x):
+    return x / (1 + np.exp(-x))
+
+
+def gelu(x):
+    return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+
+
+def forward(spec, w, ids):
+    gemma, dk = spec["arch"] == "gemma3", spec["dk"]
+    x = w["token_embd.weight"][ids] * (math.sqrt(D) if gemma else 1)
+
+    def project(layer, name, h):
+        y = h @ w[f"blk.{layer}.{name}.weight"].T
+        return y + w.get(f"blk.{layer}.{name}.bias", 0)
+
+    for layer in range(spec["layers"]):
+        local = gemma and (layer + 1) % 6 != 0
+        window = spec["window"] if local or not gemma else 0
+        freq, scale = frequencies(spec, w, local)
+        h = norm(x, w[f"blk.{layer}.attn_norm.weight"])
+        q, k, v = (project(layer, f"attn_{n}", h).reshape(len(ids), -1, dk) for n in "qkv")
+        if gemma:
+            q = norm(q, w[f"blk.{layer}.attn_q_norm.weight"])
+            k = norm(k, w[f"blk.{layer}.attn_k_norm.weight"])
+        q, k = rotate(q, freq, scale, gemma), rotate(k, freq, scale, gemma)
+        y = project(layer, "attn_output", attention(q, k, v, window))
+        x = x + (norm(y, w[f"blk.{layer}.post_attention_norm.weight"]) if gemma else y)
+        h = norm(x, w[f"blk.{layer}.ffn_norm.weight"])
+        act = gelu if gemma else silu
+        h = act(project(layer, "ffn_gate", h)) * project(layer, "ffn_up", h)
+        y = project(layer, "ffn_down", h)
+        x = x + (norm(y, w[f"blk.{layer}.post_ffw_norm.weight"]) if gemma else y)
+    head = w.get("output.weight", w["token_embd.weight"])
+    return norm(x, w["output_norm.weight"]) @ head.T
+
+
+def run(brrr, path, request, *options):
+    out = brrr(["logits", "-m", path, "--jsonl", *options], input=request)
+    assert out.returncode == 0, out.stderr.decode()
+    return np.array(json.loads(out.stdout)["top"])
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_against_numpy(brrr, tmp_path, case):
+    spec = BASE | CASES[case]
+    rng = np.random.default_rng(zlib.crc32(case.encode()))
+    path = tmp_path / "tiny.gguf"
+    weights = write(path, spec, make_weights(spec, rng))
+    ids = rng.integers(0, VOCAB, 90)
+    want = forward(spec, weights, ids)
+    request = json.dumps({"ids": ids.tolist(), "top": 0, "all_positions": True})
+    exact, quick = (run(brrr, path, request, *o) for o in (("--precision", "f32"), ()))
+    assert np.abs(exact - want).max() <= 2e-4
+    # int8 activations: the error is noise, so its size is what counts.
+    assert np.sqrt(((quick - want) ** 2).mean() / (want**2).mean()) <= 0.05
