@@ -18,7 +18,7 @@ static void call(void *arg)
     j->kernels->matmul_f32(&j->a);
 }
 
-/* The arguments of one multiplication; `file` has a row more than n where that is allowed. */
+/* The arguments of one multiplication; the dequantiser is the reference's. */
 static struct matmul_args args(struct ktest *t, enum qtype qt, int m, int n, int k)
 {
     struct matmul_args a = { .ld_y = (size_t)n + 3, .m = m, .k = k, .n = n, .type = qt };
@@ -79,6 +79,7 @@ static void bench(struct ktest *t, enum qtype qt, int m)
 
     j.a.y = kt_out(t, (size_t)m * a.ld_y);
     j.a.add = 0;
+    if (t->got->dequant[qt]) j.a.dequant = t->got->dequant[qt];
     kt_bench(t, &s, "%-7s m=%-3d n=512 k=1536", qtypes[qt].name, m);
     kt_reset(t);
 }

@@ -10,6 +10,8 @@ void kernels_fill_avx512(struct kernels *k)
     kernels_fill_vec_avx512(k);
     kernels_fill_attend_avx512(k);
     kernels_fill_q8_avx512(k);
+    kernels_fill_dequant_avx512(k);
     kernels_fill_matmul_avx512(k);
+    kernels_fill_matmul_k_avx512(k);
     kernels_fill_matmul_f32_avx512(k);
 }

@@ -1,3 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/* matmul_f32.c - any weights: simd/matmul_f32_body.h compiled for this folder's instruction set. */
-#include "kernels/simd/matmul_f32_body.h"
+/* matmul_f32.c - any weights: simd/matmul_f32.inc. 8 rows: more chains than an FMA takes cycles. */
+#define ROWS 8
+#include "kernels/simd/matmul_f32.inc"

@@ -1,3 +1,3 @@
 /* SPDX-License-Identifier: MIT */
-/* q8.c - int8 activations: simd/q8_body.h compiled for this folder's instruction set. */
-#include "kernels/simd/q8_body.h"
+/* q8.c - int8 activations: simd/q8.inc compiled for this folder's instruction set. */
+#include "kernels/simd/q8.inc"
