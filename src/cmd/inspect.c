@@ -78,16 +78,13 @@ static int show_model(const struct gguf *g, const struct options *o)
 
 int verb_inspect(const struct options *o)
 {
-    struct options with_model = *o;
     struct brrr_error err = { 0 };
     struct gguf *g;
 
-    if (o->n_arg > 1) return cmd_usage(o->verb, "one model at a time");
-    if (o->n_arg == 1) with_model.model = o->arg[0];
     if (o->dequant && !o->tensor) return cmd_usage(o->verb, "--dequant needs --tensor NAME");
     if (o->dequant && isatty(STDOUT_FILENO))
         return cmd_usage(o->verb, "--dequant writes bytes: send standard output to a file");
-    const char *path = cmd_model_path(&with_model);
+    const char *path = cmd_model_path(o);
     if (!path) return EXIT_USAGE;
     if (gguf_open(&g, path, &err) != BRRR_OK) return cmd_fail(&err);
     int code = o->tensor ? show_tensor(g, o) : show_model(g, o);

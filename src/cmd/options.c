@@ -40,11 +40,14 @@ static const struct verb_row {
 #undef VERB
 };
 
-static unsigned verb_bit(const char *verb)
+/* `verb` is one of them: main.c has looked. */
+static const struct verb_row *find_verb(const char *verb)
 {
-    for (unsigned i = 0; i < COUNT(verb_rows); i++)
-        if (strcmp(verb, verb_rows[i].name) == 0) return 1u << i;
-    return 0;
+    const struct verb_row *row = verb_rows;
+
+    while (strcmp(verb, row->name) != 0)
+        row++;
+    return row;
 }
 
 static void options_init(struct options *o, const char *verb)
@@ -212,9 +215,27 @@ static bool parse_option(struct options *o, unsigned verb, int argc, char **argv
     return set(o, r, arg, value);
 }
 
+/* What verbs.def says about operands: none, one model, or whatever the verb makes of them. */
+static bool check_operands(struct options *o, const char *operands)
+{
+    bool is_model = strstr(operands, "MODEL") != NULL;
+
+    if (o->n_arg > 0 && !*operands) {
+        cmd_usage(o->verb, "unexpected operand '%s'", o->arg[0]);
+        return false;
+    }
+    if (o->n_arg > 1 && is_model) {
+        cmd_usage(o->verb, "one model at a time, not '%s' too", o->arg[1]);
+        return false;
+    }
+    if (o->n_arg == 1 && is_model) o->model = o->arg[0];
+    return true;
+}
+
 bool options_parse(struct options *o, const char *verb, int argc, char **argv)
 {
-    unsigned bit = verb_bit(verb);
+    const struct verb_row *row = find_verb(verb);
+    unsigned bit = 1u << (row - verb_rows);
 
     options_init(o, verb);
     if (!from_environment(o, bit)) return false;
@@ -233,17 +254,16 @@ bool options_parse(struct options *o, const char *verb, int argc, char **argv)
             if (!rest) break;
         }
     }
-    return true;
+    return check_operands(o, row->operands);
 }
 
 void options_help(const char *verb, FILE *to)
 {
-    unsigned bit = verb_bit(verb);
+    const struct verb_row *row = find_verb(verb);
+    unsigned bit = 1u << (row - verb_rows);
 
-    for (unsigned i = 0; i < COUNT(verb_rows); i++)
-        if (strcmp(verb, verb_rows[i].name) == 0)
-            fprintf(to, "usage: brrr %s [options] %s\n%s\n\n", verb, verb_rows[i].operands,
-                    verb_rows[i].help);
+    fprintf(to, "usage: brrr %s [options]%s%s\n%s\n\n", verb, *row->operands ? " " : "",
+            row->operands, row->help);
     for (unsigned i = 0; i < COUNT(rows); i++) {
         char left[64], sh[8] = "    ";
         if (!(rows[i].verbs & bit)) continue;

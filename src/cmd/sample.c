@@ -171,7 +171,6 @@ int verb_sample(const struct options *o)
     struct kernels k;
 
     if (!o->jsonl) return cmd_usage(o->verb, "give --jsonl: the lines come on standard input");
-    if (o->n_arg) return cmd_usage(o->verb, "'%s' is not needed here", o->arg[0]);
     kernels_select(&k, cpu_features());
     return cmd_jsonl(answer, &k);
 }

@@ -168,7 +168,6 @@ int verb_template(const struct options *o)
     struct source src = { .o = o };
     int code = EXIT_OK;
 
-    if (o->n_arg) return cmd_usage(o->verb, "unexpected operand '%s'", o->arg[0]);
     if (o->model) code = open_model(&src);
     if (code == EXIT_OK && o->template_file) code = open_file(&src, o->template_file);
     if (code == EXIT_OK) code = o->jsonl ? cmd_jsonl(render_line, &src) : render_one(&src);

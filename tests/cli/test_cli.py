@@ -45,7 +45,7 @@ def test_version(brrr):
 def test_help_of_a_verb(brrr, verb):
     p = brrr([verb, "--help"])
     assert p.returncode == OK and p.stderr == b""
-    assert p.stdout.startswith(f"usage: brrr {verb} ".encode()) and b"--help" in p.stdout
+    assert p.stdout.startswith(f"usage: brrr {verb} [options]".encode()) and b"--help" in p.stdout
     assert b"Exit codes: 0 ok, 1 run-time failure, 2 usage" in p.stdout
     assert max(map(len, p.stdout.decode().splitlines())) < 140
     assert brrr([verb, "-h", "-v"]).stdout == p.stdout
@@ -74,6 +74,9 @@ def test_help_lists_only_what_the_verb_takes(brrr):
     (["run", *["--stop", "x"] * 17], "16 times at most"),
     (["run", "-vx"], "unknown option '-vx'"),
     (["tokenize", "--", *["x"] * 17], "too many operands"),
+    (["ppl", "text"], "unexpected operand 'text'"),
+    (["sample", "--jsonl", "--", "-x"], "unexpected operand '-x'"),
+    (["chat", "one", "two"], "one model at a time, not 'two' too"),
 ])
 def test_mistakes(brrr, args, says):
     p = brrr(args)
@@ -101,6 +104,13 @@ def test_cpu_cap(brrr, value):
     p = brrr(["--version"], env={"BRRR_CPU": value})
     assert p.returncode == USAGE and "BRRR_CPU must be c, avx2 or avx512" in one_line(p)
     assert brrr(["--version"], env={"BRRR_CPU": "c"}).returncode == OK
+
+
+@pytest.mark.parametrize("verb", ["chat", "inspect"])
+def test_model_as_operand(brrr, verb):
+    for more in ([], ["-m", "/nowhere/two"]):
+        p = brrr([verb, "/nowhere/one", *more], env={"BRRR_MODEL": "/nowhere/three"})
+        assert p.returncode == RUN and "/nowhere/one" in one_line(p)
 
 
 @pytest.mark.parametrize("args", OPENS, ids=lambda a: a[0])
