@@ -217,7 +217,7 @@ tools/install-packages "${PACKAGES[@]}" </dev/null || {
 }
 step python python_packages
 step models models
-step build build all unit kernels-test
+step build build all unit kernels-test example
 step lint make lint
 step symbols make symbols
 step build-clang build CC=clang-14 all kernels-test

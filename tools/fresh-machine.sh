@@ -148,7 +148,7 @@ trial() {
 }
 
 try_run() {
-    trial "first run" 'echo "Why is the sky blue?" | ./run.sh run -n 48'
+    trial "first run" 'echo "Why is the sky blue?" | ./run.sh run --temp 0 -n 60'
     [[ -s $dir/out ]] || { say "the answer is empty"; ((failures += 1)); }
     trial "second run" './run.sh run -n 16 -p "Name three colours."'
     if [[ -s $dir/err ]] && grep -qE '^(install-packages|fetch-model)' "$dir/err"; then
