@@ -52,7 +52,8 @@ static inline bool size_add(size_t *out, size_t a, size_t b)
     return false;
 }
 
-/* Copy s into buf for a message: at most cap - 1 bytes, control bytes shown as '?'. Returns buf. */
+/* Copy s into buf for a message: at most cap - 1 bytes, cut between UTF-8 characters, control bytes
+ * shown as '?'. Returns buf. */
 const char *slice_print(char *buf, size_t cap, struct slice s);
 
 #endif

@@ -93,6 +93,9 @@ enum brrr_status cmd_read_file(const char *path, size_t limit, struct slice *out
  * {"error": "..."} and the stream goes on. Returns the exit code.
  */
 int cmd_jsonl(json_t *(*fn)(void *arg, const json_t *line, struct brrr_error *err), void *arg);
+/* {"error": text} for any bytes of a struct brrr_error: what is no UTF-8 is replaced, since JSON
+ * can not carry it. */
+json_t *cmd_json_error(const char *text);
 /* One line on stdout, floats as %.9g; flushed. Frees v. */
 int cmd_print_json(json_t *v);
 

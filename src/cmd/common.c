@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* common.c - what the verbs share (cmd.h): messages, input, JSON lines. */
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "cmd/cmd.h"
+#include "cmd/term.h"
 
 /* One table from status to exit code. */
 static const int exit_codes[] = {
@@ -110,9 +112,13 @@ int cmd_print_json(json_t *v)
     return ok ? EXIT_OK : EXIT_RUN;
 }
 
-static json_t *json_error(const char *text)
+json_t *cmd_json_error(const char *text)
 {
-    return json_pack("{s:s}", "error", text);
+    char clean[TERM_ROOM(sizeof(((struct brrr_error *)0)->text))];
+    size_t n = strlen(text);
+
+    assert(TERM_ROOM(n) <= sizeof(clean));
+    return json_pack("{s:o}", "error", json_stringn(clean, term_clean(clean, text, n)));
 }
 
 static json_t *answer(json_t *(*fn)(void *, const json_t *, struct brrr_error *), void *arg,
@@ -121,17 +127,17 @@ static json_t *answer(json_t *(*fn)(void *, const json_t *, struct brrr_error *)
     struct brrr_error err = { 0 };
     json_error_t je;
 
-    if (n > LIMIT_LINE_BYTES) return json_error("the line is longer than 64 MiB");
+    if (n > LIMIT_LINE_BYTES) return cmd_json_error("the line is longer than 64 MiB");
     json_t *in = json_loadb(line, n, JSON_ALLOW_NUL | JSON_DECODE_ANY, &je);
     if (!in) {
         snprintf(err.text, sizeof(err.text), "not JSON: %s at byte %d", je.text, je.position);
-        return json_error(err.text);
+        return cmd_json_error(err.text);
     }
     json_t *out = NULL;
     if (!json_is_object(in)) snprintf(err.text, sizeof(err.text), "the line is not a JSON object");
     else out = fn(arg, in, &err);
     json_decref(in);
-    return out ? out : json_error(err.text);
+    return out ? out : cmd_json_error(err.text);
 }
 
 int cmd_jsonl(json_t *(*fn)(void *arg, const json_t *line, struct brrr_error *err), void *arg)

@@ -87,7 +87,7 @@ static void start(struct stream *s, struct slice text)
     else if (!line) fail(&err, BRRR_E_FORMAT, "not JSON: %s at byte %d", je.text, je.position);
     if (!line || submit(s, line, &en->id, &err)) {
         en->id = 0;
-        en->out = json_pack("{s:s}", "error", err.text);
+        en->out = cmd_json_error(err.text);
     }
     if (en->id && s->gen->n_logprobs >= 0) en->logprobs = json_array();
     json_decref(line);

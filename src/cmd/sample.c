@@ -97,9 +97,11 @@ static enum brrr_status read_question(struct question *q, const json_t *line,
         size_t i = 0;
         while (i < COUNT(known) && strcmp(key, known[i]) != 0)
             i++;
-        if (i == COUNT(known))
-            return fail(err, BRRR_E_FORMAT,
-                        "a key other than logits, history, params and pipeline: '%.40s'", key);
+        if (i < COUNT(known)) continue;
+        char shown[48];
+        return fail(err, BRRR_E_FORMAT,
+                    "a key other than logits, history, params and pipeline: '%s'",
+                    slice_print(shown, sizeof(shown), (struct slice){ key, strlen(key) }));
     }
     if ((st = read_logits(q, json_object_get(line, "logits"), err)) != BRRR_OK) return st;
     if ((st = read_history(q, json_object_get(line, "history"), err)) != BRRR_OK) return st;

@@ -111,3 +111,13 @@ def test_large_row(brrr):
     row = [(i * 7919 % 50021) / 5000 for i in range(50021)]
     answer = ask(brrr, {"logits": row, "params": {"top_k": 5}})[0]
     assert answer["kept"] == sorted(sorted(range(len(row)), key=lambda i: -row[i])[:5])
+
+
+def test_a_long_name_is_not_cut_inside_a_character(brrr):
+    """Half a character is no JSON: the answer to this line once ended the stream."""
+    for n in range(36, 70):
+        line = json.dumps({"logits": ROW, "a" * n + "\u20ac" * 30: 1}, ensure_ascii=False)
+        assert "aaaa" in error(brrr, line)
+        line = json.dumps({"logits": ROW, "params": {"a" * n + "\u20ac" * 30: 1}},
+                          ensure_ascii=False)
+        assert "aaaa" in error(brrr, line)

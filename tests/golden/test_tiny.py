@@ -189,3 +189,25 @@ def test_against_numpy(brrr, tmp_path, case):
     assert np.abs(exact - want).max() <= 2e-4
     # int8 activations: the error is noise, so its size is what counts.
     assert np.sqrt(((quick - want) ** 2).mean() / (want**2).mean()) <= 0.05
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    path = tmp_path_factory.mktemp("tiny") / "tiny.gguf"
+    write(path, BASE, make_weights(BASE, np.random.default_rng(1)))
+    return path
+
+
+def answers(brrr, path, *lines):
+    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    out = brrr(["run", "-m", path, "--jsonl", "--parallel", "2"], input=text, timeout=60)
+    assert out.returncode == 0, out.stderr.decode()
+    return [json.loads(line) for line in out.stdout.splitlines()]
+
+
+def test_an_error_in_any_alphabet_does_not_stop_the_stream(brrr, tiny):
+    """An unknown name is shown cut; half a character at its end once hung the stream."""
+    names = ["a" * n + "\u00e9\u20ac" for n in range(58, 66)]
+    *bad, good = answers(brrr, tiny, *({"ids": [1], n: 1} for n in names), {"ids": [1, 2]})
+    assert all("unknown parameter" in a["error"] for a in bad)
+    assert len(good["ids"]) == 128
