@@ -75,8 +75,9 @@ BRRR_API int brrr_model_n_vocab(const struct brrr_model *m);
  * Text to ids. `add_special` puts BOS/EOS where the model asks for them;
  * `parse_special` turns "<|im_end|>" and the like into their ids: never set
  * it for text that comes from a stranger. Writes at most `cap` ids and
- * returns how many there are (call again with more room when it is larger),
- * or -1 when memory is short or the text is larger than 2 GiB.
+ * returns how many there are (call again with more room when it is larger), or
+ * -1 when the model has no tokenizer, memory is short or the text is larger than
+ * 2 GiB.
  */
 /* size: a text, a buffer and two switches */
 BRRR_API int64_t brrr_tokenize(const struct brrr_model *m, const char *text, size_t n_bytes,
@@ -97,7 +98,8 @@ BRRR_API int64_t brrr_chat_tokenize(const struct brrr_model *m, const struct brr
 
 struct brrr_engine_opts {
     int n_threads;  /* 0: one per core this process may use                */
-    int ctx_size;   /* tokens a sequence may hold; 0: min(model's, 4096)   */
+    int ctx_size;   /* tokens a sequence may hold; 0: the model's, as far as
+                       half of the free memory goes                        */
     int n_chunk;    /* prompt tokens a step may hold; 0: 256               */
     int n_parallel; /* sequences at once; 0: 1                            */
 };
@@ -146,8 +148,9 @@ struct brrr_event {
 };
 
 /*
- * Run the model for at most one step and hand over up to `cap` events.
- * Returns how many; 0 while a long prompt is read; -1 when no request is left.
+ * Hand over up to `cap` (at least 1) events; when none is left of the last step,
+ * run the model for one more. Returns how many; 0 while a long prompt is read;
+ * -1 when no request is left.
  */
 BRRR_API int brrr_engine_poll(struct brrr_engine *e, struct brrr_event *ev, int cap);
 

@@ -22,7 +22,7 @@ int session_open(struct brrr_model **m, const struct options *o)
     *m = NULL;
     if (!path) return EXIT_USAGE;
     progress_start(&bar, "loading", o->quiet);
-    enum brrr_status st = bundle_open(m, path, &mo, &err);
+    enum brrr_status st = brrr_model_open(m, path, &mo, &err);
     progress_end(&bar);
     return st ? cmd_fail(&err) : EXIT_OK;
 }

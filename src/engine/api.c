@@ -61,9 +61,8 @@ void brrr_engine_cancel(struct brrr_engine *e, uint64_t id)
 int brrr_engine_poll(struct brrr_engine *e, struct brrr_event *ev, int cap)
 {
     struct engine_event in[LIMIT_PARALLEL];
-
-    if (cap < engine_options(e)->n_parallel) return 0;
     int n = engine_poll(e, in, MIN(cap, LIMIT_PARALLEL));
+
     for (int i = 0; i < n; i++)
         ev[i] = (struct brrr_event){ .id = in[i].id,
                                      .text = in[i].text.p,

@@ -5,9 +5,10 @@
 #include <stdlib.h>
 
 #include "base/cpu.h"
+#include "base/limits.h"
 
-enum brrr_status bundle_open(struct brrr_model **out, const char *path,
-                             const struct brrr_model_opts *opts, struct brrr_error *err)
+enum brrr_status brrr_model_open(struct brrr_model **out, const char *path,
+                                 const struct brrr_model_opts *opts, struct brrr_error *err)
 {
     static const struct brrr_model_opts defaults;
     struct brrr_model *b = calloc(1, sizeof(*b));
@@ -20,14 +21,18 @@ enum brrr_status bundle_open(struct brrr_model **out, const char *path,
     struct model_opts mo = { .precision_f32 = opts->precision_f32,
                              .progress = opts->progress,
                              .progress_arg = opts->progress_arg };
-    b->n_threads = opts->n_threads > 0 ? opts->n_threads : cpu_count();
+    int n_threads = opts->n_threads > 0 ? opts->n_threads : MIN(cpu_count(), LIMIT_THREADS);
+    if (n_threads > LIMIT_THREADS) {
+        st = fail(err, BRRR_E_LIMIT, "%d threads: 1 to %d are possible", n_threads, LIMIT_THREADS);
+        goto error;
+    }
     if ((st = gguf_open(&b->file, path, err))) goto error;
     if ((st = model_check(b->file, mo.precision_f32, NULL, err))) goto error;
     if (gguf_find(b->file, "tokenizer.ggml.model") && (st = tokenizer_open(&b->tok, b->file, err)))
         goto error;
     /* A template that does not compile is an error only for those who chat. */
     if (!chat_open(&b->chat, b->file, NULL)) b->has_template = !chat_is_fallback(b->chat);
-    if ((st = pool_new(&pool, b->n_threads, err))) goto error;
+    if ((st = pool_new(&pool, n_threads, err))) goto error;
     if ((st = model_load(&b->model, b->file, &mo, pool, err))) goto error;
     pool_free(pool);
     *out = b;
@@ -37,12 +42,6 @@ error:
     pool_free(pool);
     brrr_model_close(b);
     return st;
-}
-
-enum brrr_status brrr_model_open(struct brrr_model **out, const char *path,
-                                 const struct brrr_model_opts *opts, struct brrr_error *err)
-{
-    return bundle_open(out, path, opts, err);
 }
 
 void brrr_model_close(struct brrr_model *b)
@@ -73,7 +72,7 @@ int64_t brrr_tokenize(const struct brrr_model *b, const char *text, size_t n_byt
 
     if (b->tok && !tokenizer_encode(b->tok, &seg, 1, add_special, &v, NULL)) {
         n = (int64_t)v.n;
-        if (v.n) memcpy(ids, v.id, MIN(v.n, cap) * sizeof(*ids));
+        if (v.n && cap) memcpy(ids, v.id, MIN(v.n, cap) * sizeof(*ids));
     }
     ids_free(&v);
     return n;

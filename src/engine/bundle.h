@@ -18,13 +18,7 @@ struct brrr_model {
     struct chat *chat;     /* NULL: the file's chat template does not compile */
     bool has_template;     /* the file has one of its own; else it is ChatML  */
     struct model *model;
-    int n_threads; /* that loaded it */
 };
-
-/* Stop with BRRR_E_NOMEM etc. as brrr_model_open(); tokenizer optional: a file without one still
- * runs on ids. */
-enum brrr_status bundle_open(struct brrr_model **out, const char *path,
-                             const struct brrr_model_opts *opts, struct brrr_error *err);
 
 /*
  * Render the model's template (ChatML where the file has none) over `messages`, a JSON array of

@@ -25,6 +25,10 @@ struct brrr_engine {
     struct request **slot;        /* [n_parallel], NULL: free  */
     struct request *gone;         /* ended in the last poll; its text is still shown */
 
+    struct engine_event
+        *ev; /* [n_parallel] the last step's news; [ev_at, n_ev) is not handed over */
+    int n_ev, ev_at;
+
     /* One step's batch, [max_row] and [n_parallel]. */
     int32_t *token, *out_row;
     struct batch_seq *seq;
@@ -49,7 +53,7 @@ enum brrr_status engine_opts_settle(struct engine_opts *o, const struct brrr_mod
 {
     const struct hparams *hp = &m->model->hp;
 
-    if (o->n_threads == 0) o->n_threads = cpu_count();
+    if (o->n_threads == 0) o->n_threads = MIN(cpu_count(), LIMIT_THREADS);
     if (o->chunk == 0) o->chunk = DEFAULT_CHUNK;
     if (o->n_parallel == 0) o->n_parallel = 1;
     if (o->n_threads < 1 || o->n_threads > LIMIT_THREADS)
@@ -77,7 +81,8 @@ static bool take_tables(struct brrr_engine *e, int max_row)
     e->out_request = calloc(n, sizeof(*e->out_request));
     e->out_row = calloc(n, sizeof(*e->out_row));
     e->token = calloc((size_t)max_row, sizeof(*e->token));
-    return e->slot && e->seq && e->out_request && e->out_row && e->token;
+    e->ev = calloc(n, sizeof(*e->ev));
+    return e->ev && e->slot && e->seq && e->out_request && e->out_row && e->token;
 }
 
 enum brrr_status engine_open(struct brrr_engine **out, const struct brrr_model *m,
@@ -146,6 +151,7 @@ void brrr_engine_close(struct brrr_engine *e)
     free(e->out_request);
     free(e->out_row);
     free(e->token);
+    free(e->ev);
     free(e);
 }
 
@@ -178,7 +184,11 @@ enum brrr_status engine_submit(struct brrr_engine *e, const int32_t *prompt, siz
     if ((st = gen_params_check(gen, e->m->model->hp.n_vocab, err))) return st;
     if ((st = request_new(&r, e->m, prompt, n_prompt, gen, err))) return st;
     int64_t want = (int64_t)n_prompt + gen->n_predict;
-    r->limit = gen->n_predict < 0 ? e->o.ctx : (int)MIN(want, e->o.ctx);
+    int limit = gen->n_predict < 0 ? e->o.ctx : (int)MIN(want, e->o.ctx);
+    if ((st = request_limit(r, limit, err))) {
+        request_free(r);
+        return st;
+    }
     r->id = *id = e->next_id++;
     *e->tail = r;
     e->tail = &r->next;
@@ -297,17 +307,17 @@ static int slot_of(const struct brrr_engine *e, const struct request *r)
 }
 
 /* Events for requests that were cancelled, running or waiting. */
-static int end_cancelled(struct brrr_engine *e, struct engine_event *ev, int cap)
+static int end_cancelled(struct brrr_engine *e)
 {
     int n = 0;
 
-    for (int i = 0; i < e->o.n_parallel && n < cap; i++)
+    for (int i = 0; i < e->o.n_parallel; i++)
         if (e->slot[i] && e->slot[i]->cancelled) {
-            request_end(e->slot[i], BRRR_FINISH_CANCELLED, &ev[n++]);
+            request_end(e->slot[i], BRRR_FINISH_CANCELLED, &e->ev[n++]);
             retire(e, i);
         }
     struct request **at = &e->head;
-    while (*at && n < cap) {
+    while (*at && n < e->o.n_parallel) {
         struct request *r = *at;
         if (!r->cancelled) {
             at = &r->next;
@@ -315,7 +325,7 @@ static int end_cancelled(struct brrr_engine *e, struct engine_event *ev, int cap
         }
         *at = r->next;
         if (!r->next) e->tail = at;
-        request_end(r, BRRR_FINISH_CANCELLED, &ev[n++]);
+        request_end(r, BRRR_FINISH_CANCELLED, &e->ev[n++]);
         r->next = e->gone;
         e->gone = r;
     }
@@ -329,21 +339,34 @@ static bool idle(const struct brrr_engine *e)
     return !e->head;
 }
 
-int engine_poll(struct brrr_engine *e, struct engine_event *ev, int cap)
+/* One step of the model; its events into e->ev. Returns how many. */
+static int run_step(struct brrr_engine *e)
 {
-    assert(cap >= e->o.n_parallel);
-    forget_gone(e);
-    if (idle(e)) return -1;
-    int n = end_cancelled(e, ev, cap);
-    if (n) return n;
     admit(e);
     struct batch b = make_batch(e);
     const float *logits = step_run(e->step, e->pool, &b, kvpool_view(e->kv));
     size_t n_vocab = (size_t)e->m->model->hp.n_vocab;
     for (int i = 0; i < b.n_out; i++) {
         struct request *r = e->out_request[i];
-        request_step(r, e->m, e->sampler, logits + (size_t)i * n_vocab, &ev[i]);
-        if (ev[i].finish) retire(e, slot_of(e, r));
+        request_step(r, e->m, e->sampler, logits + (size_t)i * n_vocab, &e->ev[i]);
+        if (e->ev[i].finish) retire(e, slot_of(e, r));
     }
     return b.n_out;
+}
+
+int engine_poll(struct brrr_engine *e, struct engine_event *ev, int cap)
+{
+    assert(cap >= 1);
+    /* The texts of events live in their requests: no step before all events were handed over. */
+    if (e->ev_at == e->n_ev) {
+        forget_gone(e);
+        if (idle(e)) return -1;
+        e->ev_at = 0;
+        e->n_ev = end_cancelled(e);
+        if (e->n_ev == 0) e->n_ev = run_step(e);
+    }
+    int n = MIN(cap, e->n_ev - e->ev_at);
+    memcpy(ev, e->ev + e->ev_at, (size_t)n * sizeof(*ev));
+    e->ev_at += n;
+    return n;
 }

@@ -38,6 +38,18 @@ nomem:
     return fail(err, BRRR_E_NOMEM, "no memory for a request of %zu tokens", n_prompt);
 }
 
+enum brrr_status request_limit(struct request *r, int limit, struct brrr_error *err)
+{
+    size_t cap = MAX((size_t)limit, r->ids.n);
+    int32_t *p = realloc(r->ids.id, cap * sizeof(*p));
+
+    if (!p) return fail(err, BRRR_E_NOMEM, "no memory for a request of %zu tokens", cap);
+    r->ids.id = p;
+    r->ids.cap = cap;
+    r->limit = limit;
+    return BRRR_OK;
+}
+
 void request_free(struct request *r)
 {
     if (!r) return;
@@ -107,15 +119,18 @@ void request_step(struct request *r, const struct brrr_model *m, struct sampler 
     struct sample_in in = {
         .logits = logits, .history = r->ids.id, .n_history = (int)r->ids.n, .position = r->ids.n
     };
-    int32_t token = sampler_next(s, &r->gen.sample, &in);
 
+    if ((int)r->ids.n >= r->limit) { /* n_predict is 0 */
+        request_end(r, BRRR_FINISH_LENGTH, ev);
+        return;
+    }
+    int32_t token = sampler_next(s, &r->gen.sample, &in);
     *ev = (struct engine_event){ .id = r->id, .token = token, .chosen = { .id = token } };
     if (r->gen.n_logprobs >= 0) {
         ev->n_top = sampler_logprobs(s, logits, r->top, r->gen.n_logprobs, &ev->chosen);
         ev->top = r->top;
     }
-    /* The room was taken at submission: n_predict is known and the context is the limit. */
-    if (ids_push(&r->ids, token)) ev->finish = BRRR_FINISH_LENGTH;
+    r->ids.id[r->ids.n++] = token; /* request_limit() took the room */
     r->t_last = clock_now();
     if ((int)r->ids.n == r->n_prompt + 1) r->t_first = r->t_last;
 

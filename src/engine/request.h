@@ -26,9 +26,12 @@ struct request {
 enum brrr_status request_new(struct request **out, const struct brrr_model *m,
                              const int32_t *prompt, size_t n_prompt, const struct gen_params *gen,
                              struct brrr_error *err);
+/* Let it grow to `limit` ids, the prompt included, and take the room for them. */
+enum brrr_status request_limit(struct request *r, int limit, struct brrr_error *err);
 void request_free(struct request *r); /* NULL is allowed */
 
-/* Take the next token from its logits: sample, decode, look for stops. Fills *ev. */
+/* Take the next token from its logits: sample, decode, look for stops. Fills *ev. A request that
+ * may have no token ends. */
 void request_step(struct request *r, const struct brrr_model *m, struct sampler *s,
                   const float *logits, struct engine_event *ev);
 /* The last event of a request that ends without a token. */

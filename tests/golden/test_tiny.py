@@ -211,3 +211,9 @@ def test_an_error_in_any_alphabet_does_not_stop_the_stream(brrr, tiny):
     *bad, good = answers(brrr, tiny, *({"ids": [1], n: 1} for n in names), {"ids": [1, 2]})
     assert all("unknown parameter" in a["error"] for a in bad)
     assert len(good["ids"]) == 128
+
+
+def test_no_token_is_made_where_none_is_asked_for(brrr, tiny):
+    none, one = answers(brrr, tiny, {"ids": [1, 2], "n_predict": 0}, {"ids": [1, 2], "n_predict": 1})
+    assert none["ids"] == [] and none["finish_reason"] == "length"
+    assert len(one["ids"]) == 1

@@ -143,6 +143,36 @@ static void a_wide_window_changes_nothing(void **state)
     assert_memory_equal(wide, none, sizeof(wide));
 }
 
+/* Events come one at a time, if so asked, through the public header too: none is lost. */
+static void a_small_buffer_loses_nothing(void **state)
+{
+    struct engine_opts o = { .n_threads = 1, .ctx = 200, .n_parallel = 3 };
+    struct trace all[3];
+    struct brrr_event ev;
+    struct brrr_engine *e;
+    struct brrr_model m;
+    struct tiny t;
+    int seen[3] = { 0 }, n;
+    uint64_t id[3];
+
+    (void)state;
+    tiny_open(&m, &t, &(struct tiny_spec){ "llama", 1, 0, 256, QT_Q4_1 }, false);
+    run(&m, &o, 3, all);
+    assert_int_equal(engine_open(&e, &m, &o, NULL), BRRR_OK);
+    for (int i = 0; i < 3; i++)
+        id[i] = submit(e, i);
+    while ((n = brrr_engine_poll(e, &ev, 1)) >= 0)
+        for (int r = 0; n == 1 && r < 3; r++)
+            if (ev.id == id[r]) {
+                assert_int_equal(ev.token, all[r].token[seen[r]++]);
+                assert_int_equal(ev.finish != BRRR_FINISH_NONE, seen[r] == N_GEN);
+            }
+    for (int r = 0; r < 3; r++)
+        assert_int_equal(seen[r], N_GEN);
+    brrr_engine_close(e);
+    tiny_close(&m, &t);
+}
+
 static void cancel_ends_running_and_waiting(void **state)
 {
     struct engine_event ev[LIMIT_PARALLEL];
@@ -263,6 +293,7 @@ int main(void)
         cmocka_unit_test(same_bits_llama),
         cmocka_unit_test(same_bits_with_windows),
         cmocka_unit_test(a_wide_window_changes_nothing),
+        cmocka_unit_test(a_small_buffer_loses_nothing),
         cmocka_unit_test(cancel_ends_running_and_waiting),
         cmocka_unit_test(refusals_say_why),
         cmocka_unit_test(prefill_equals_token_by_token),
