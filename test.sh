@@ -18,6 +18,8 @@ PACKAGES=(gcc libc6-dev make pkg-config libjansson-dev libpcre2-dev libutf8proc-
 # What runs under ThreadSanitizer: the unit tests that start threads.
 THREADED=(test_pool test_engine)
 SMOKE_SECONDS=10
+# Small enough for emulators and sanitizers; random weights.
+TINY=tests/fuzz/corpus/model/llama.gguf
 
 log_dir=build/test
 only=" $* "
@@ -133,13 +135,14 @@ kernels() { # BUILD
     timeout 600 "build/$1/tests/kernels/kernels" --seed 1
 }
 
-# Some systems map memory in a way that gcc 12's ThreadSanitizer only likes without randomisation.
+# Threads under ThreadSanitizer, with the instrumented C kernels. Some systems map memory in a way
+# that gcc 12's runtime only likes without randomisation.
 threads() {
-    local list prefix=()
+    local list prefix=(env BRRR_CPU=c)
     mapfile -t list < <(unit_programs tsan "${THREADED[@]}")
-    if setarch -R true 2>/dev/null; then prefix=(setarch -R); fi
+    if setarch -R true 2>/dev/null; then prefix+=(setarch -R); fi
     build MODE=tsan "${list[@]}" build/tsan/brrr && programs "${prefix[@]}" -- "${list[@]}" &&
-        "${prefix[@]}" build/tsan/brrr run -t 2 -n 4 --temp 0 -p "Why is the sky blue?"
+        "${prefix[@]}" build/tsan/brrr run -m $TINY --raw -t 2 -n 20 -p "hello hello"
 }
 
 # Inputs that once broke a parser, or nearly: no sanitizer may speak up.
@@ -199,7 +202,7 @@ old_cpu() {
     local qemu=(qemu-x86_64 -cpu Nehalem)
     timeout 600 "${qemu[@]}" build/release/tests/kernels/kernels --seed 1 &&
         timeout 300 "${qemu[@]}" build/release/brrr tokenize "Why is the sky blue?" &&
-        timeout 600 "${qemu[@]}" build/release/brrr run -n 2 --temp 0 -p "Why is the sky blue?"
+        timeout 300 "${qemu[@]}" build/release/brrr run -m $TINY --raw -n 8 -p "hello"
 }
 
 pytests() { # BINARY PYTEST_ARGUMENT...
