@@ -62,6 +62,17 @@ static void put_upper(struct jbuf *b, uint32_t cp, enum jfrom from, bool title)
     else jbuf_char(b, (uint32_t)utf8proc_toupper((utf8proc_int32_t)cp), from);
 }
 
+/* Folding a character that has several capitals: those in small. */
+static void put_folded(struct jbuf *b, const char *upper, enum jfrom from)
+{
+    uint32_t cp;
+
+    for (size_t n; *upper; upper += n) {
+        n = jstr_decode(upper, strlen(upper), &cp);
+        jbuf_char(b, (uint32_t)utf8proc_tolower((utf8proc_int32_t)cp), from);
+    }
+}
+
 static bool wants_upper(enum jcase how, uint32_t cp, bool first, bool after_cased)
 {
     switch (how) {
@@ -90,7 +101,11 @@ struct jval jstr_case(struct jrun *r, const struct jstr *s, enum jcase how)
         if (cp >= 0xdc00 && cp < 0xdd00) jbuf_part(&b, s, at, n); /* a stray byte */
         else if (wants_upper(how, cp, at == 0, after_cased))
             put_upper(&b, cp, jstr_from(s, at), how == JCASE_TITLE || how == JCASE_CAPITALIZE);
-        else if (how == JCASE_FOLD && cp == 0xdf) jbuf_puts(&b, "ss", jstr_from(s, at));
+        else if (how == JCASE_FOLD && special(cp))
+            put_folded(&b, special(cp)->upper, jstr_from(s, at));
+        else if (how == JCASE_SWAP &&
+                 utf8proc_category((utf8proc_int32_t)cp) == UTF8PROC_CATEGORY_LT)
+            jbuf_part(&b, s, at, n);
         else put_lower(&b, s, at, n, after_cased && how != JCASE_FOLD);
         after_cased = is_cased(cp);
     }

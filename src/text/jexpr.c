@@ -398,7 +398,7 @@ static struct jnode *parse_one_target(struct jparse *p, bool plain)
     if (p->tok.type != JTOK_NAME) return jparse_fail(p, "a name to assign to was expected");
     n = parse_name(p);
     if (n && n->kind != JN_NAME) return jparse_fail(p, "can't assign to 'const'");
-    if (n && n->sym == p->t->sym_loop && plain)
+    if (n && n->sym == p->t->sym_loop && p->fors)
         return jparse_fail(p, "Can't assign to special loop variable in for-loop target");
     if (!n || plain || p->tok.type != '.') return n;
     jparse_next(p);
@@ -415,7 +415,7 @@ struct jnode *jexpr_parse_target(struct jparse *p, bool plain)
     all = jnode_new(p, JN_TUPLE);
     if (!all || !jnode_add(p, all, n)) return NULL;
     while (jparse_skip(p, ',')) {
-        if (p->tok.type == '=' || tuple_ends(p, "in")) break;
+        if (p->tok.type == '=' || tuple_ends(p, NULL)) break;
         if (!jnode_add(p, all, parse_one_target(p, plain))) return NULL;
     }
     return all;

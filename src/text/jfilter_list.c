@@ -123,7 +123,10 @@ static struct jval f_first(struct jrun *r, struct jval self, const struct jcall 
     const struct jlist *l;
 
     (void)c;
-    if (self.type == J_STR && self.s->n) return jeval_item(r, self, jval_int(0));
+    if (self.type == J_STR && self.s->n) {
+        self = jeval_item(r, self, jval_int(0));
+        return jval_is_err(self) ? self : jval_str(jstr_markup(r, self.s, false));
+    }
     if (self.type == J_ITER && self.iter->at < self.iter->l->n)
         return self.iter->l->v[self.iter->at++];
     l = jval_items(r, self);

@@ -48,24 +48,40 @@ static bool starts_word(uint32_t cp)
     return jstr_space(cp) || (cp && cp < 0x80 && strchr("-({[<", (int)cp));
 }
 
+/* The end of the word (or of what separates words) that starts at `at`. */
+static size_t word_end(const struct jstr *s, size_t at, size_t *first)
+{
+    uint32_t cp;
+    bool word;
+
+    *first = jstr_decode(s->p + at, s->n - at, &cp);
+    word = !starts_word(cp);
+    for (at += *first; at < s->n;) {
+        size_t n = jstr_decode(s->p + at, s->n - at, &cp);
+        if (word == starts_word(cp)) break;
+        at += n;
+    }
+    return at;
+}
+
 /* Unlike str.title(), words start only behind blanks, - and opening brackets. */
 static struct jval f_title(struct jrun *r, struct jval self, const struct jcall *c)
 {
     struct jbuf b;
-    bool first = true;
 
     (void)c;
     self = jtext_soft(r, self);
     if (jval_is_err(self)) return self;
     jbuf_init(&b, r);
-    for (size_t at = 0, n; at < self.s->n && jrun_spend(r, 1); at += n) {
-        uint32_t cp;
-        n = jstr_decode(self.s->p + at, self.s->n - at, &cp);
-        struct jval ch = jval_str(jstr_part(r, self.s, at, n));
-        if (!jval_is_err(ch)) ch = jstr_case(r, ch.s, first ? JCASE_UPPER : JCASE_LOWER);
-        if (jval_is_err(ch)) return ch;
-        jbuf_str(&b, ch.s);
-        first = starts_word(cp);
+    for (size_t at = 0, first, end; at < self.s->n && jrun_spend(r, 1); at = end) {
+        end = word_end(self.s, at, &first);
+        const struct jstr *head = jstr_part(r, self.s, at, first);
+        const struct jstr *tail = jstr_part(r, self.s, at + first, end - at - first);
+        if (!head || !tail) return jval_of(J_ERROR);
+        struct jval x = jstr_case(r, head, JCASE_UPPER), y = jstr_case(r, tail, JCASE_LOWER);
+        if (jval_is_err(x) || jval_is_err(y)) return jval_of(J_ERROR);
+        jbuf_str(&b, x.s);
+        jbuf_str(&b, y.s);
     }
     return finish(&b, false);
 }
@@ -192,17 +208,18 @@ static struct jval f_indent(struct jrun *r, struct jval self, const struct jcall
 
 static struct jval f_truncate(struct jrun *r, struct jval self, const struct jcall *c)
 {
-    const struct jstr *s = jarg_str(r, self, NULL), *end = jarg_str(r, c->v[2], "...");
-    int64_t length, leeway;
+    const struct jstr *s, *end = jarg_str(r, c->v[2], "...");
+    int64_t length, leeway, n = jval_len(self);
     size_t cut;
     struct jbuf b;
 
-    if (!s || !end || !jarg_int(r, c->v[0], 255, &length) ||
+    if (!end || !jarg_int(r, c->v[0], 255, &length) ||
         !jarg_int(r, jarg_given(c->v[3]) ? c->v[3] : jval_of(J_MISSING), 5, &leeway))
         return jval_of(J_ERROR);
     if (length < (int64_t)jstr_len(end) || leeway < 0)
         return jrun_fail(r, TEMPLATE_RUNTIME, "truncate: the length is too small");
-    if ((int64_t)jstr_len(s) - leeway <= length) return self;
+    if (n >= 0 && n - leeway <= length) return self;
+    if (!(s = jarg_str(r, self, NULL))) return jval_of(J_ERROR);
     cut = jstr_byte(s, (size_t)length - jstr_len(end));
     if (!jarg_bool(c->v[1], false)) { /* back to the end of a word */
         const char *sp = memrchr(s->p, ' ', cut);
@@ -214,57 +231,87 @@ static struct jval f_truncate(struct jrun *r, struct jval self, const struct jca
     return finish(&b, s->markup);
 }
 
-/* One paragraph, broken at blanks (and inside words that are longer than a line). */
-static void wrap_line(struct jbuf *b, const struct jstr *s, int64_t width, const struct jstr *nl,
-                      bool break_words)
-{
-    int64_t used = 0;
+struct wrap {
+    struct jbuf b;
+    const struct jstr *s, *nl;
+    int64_t width, used; /* columns */
+    bool break_words, hyphens;
+};
 
-    for (size_t at = 0, end; at < s->n && jrun_spend(b->r, 1);) {
-        size_t word = at;
-        while (word < s->n && s->p[word] == ' ')
-            word++;
-        for (end = word; end < s->n && s->p[end] != ' ';)
-            end++;
-        int64_t blanks = (int64_t)(word - at), n = (int64_t)jstr_chars(s->p + word, end - word);
-        if (n == 0) break; /* blanks at the end of a line go */
-        if (used && used + blanks + n > width) {
-            jbuf_str(b, nl);
-            used = blanks = 0;
+/* The piece at `at`: blanks, or a word up to a blank or behind a hyphen between letters. */
+static size_t piece_end(const struct wrap *w, size_t at)
+{
+    const struct jstr *s = w->s;
+    bool blank = s->p[at] == ' ';
+    size_t end = at + 1;
+
+    for (; end < s->n && (s->p[end] == ' ') == blank; end++)
+        if (w->hyphens && s->p[end - 1] == '-' && end - at > 1 &&
+            isalpha((unsigned char)s->p[end - 2]) && isalpha((unsigned char)s->p[end]))
+            break;
+    return end;
+}
+
+/* A word longer than a line: as much of it as fits on this one. */
+static size_t wrap_long(struct wrap *w, size_t at, size_t end)
+{
+    int64_t left = MAX(w->width - w->used, 1);
+    const struct jstr *rest = jstr_part(w->b.r, w->s, at, end - at);
+    size_t take = rest ? jstr_byte(rest, (size_t)left) : end - at;
+
+    jbuf_part(&w->b, w->s, at, take);
+    w->used += (int64_t)jstr_chars(w->s->p + at, take);
+    return at + take;
+}
+
+/* One paragraph, broken at blanks and hyphens; blanks at the ends of lines go. */
+static void wrap_line(struct wrap *w)
+{
+    const struct jstr *s = w->s;
+    size_t gap = 0; /* bytes of blanks in front of the next word, not yet written */
+
+    w->used = 0;
+    for (size_t at = 0, end; at < s->n && !w->b.bad && jrun_spend(w->b.r, 1); at = end) {
+        end = piece_end(w, at);
+        int64_t n = (int64_t)jstr_chars(s->p + at, end - at), col = w->used + (int64_t)gap;
+        if (s->p[at] == ' ') {
+            gap = at == 0 || w->used ? end - at : 0;
+            continue;
         }
-        jbuf_part(b, s, word - (size_t)blanks, (size_t)blanks);
-        used += blanks;
-        while (break_words && n > width && jrun_spend(b->r, 1)) {
-            const struct jstr *rest = jstr_part(b->r, s, word, end - word);
-            size_t take = rest ? jstr_byte(rest, (size_t)MAX(width - used, 1)) : end - word;
-            jbuf_part(b, s, word, take);
-            jbuf_str(b, nl);
-            word += take;
-            used = 0;
-            n = (int64_t)jstr_chars(s->p + word, end - word);
+        bool cut = n > w->width && w->break_words;
+        if (col && (cut ? col >= w->width : col + n > w->width)) {
+            jbuf_str(&w->b, w->nl);
+            w->used = 0;
+        } else {
+            jbuf_part(&w->b, s, at - gap, gap);
+            w->used = col;
         }
-        jbuf_part(b, s, word, end - word);
-        used += n;
-        at = end;
+        gap = 0;
+        if (cut) end = wrap_long(w, at, end);
+        else {
+            jbuf_part(&w->b, s, at, end - at);
+            w->used += n;
+        }
     }
 }
 
 static struct jval f_wordwrap(struct jrun *r, struct jval self, const struct jcall *c)
 {
-    const struct jstr *s = jarg_str(r, self, NULL),
-                      *nl = jarg_str(r, jarg_given(c->v[2]) ? c->v[2] : jval_of(J_MISSING), "\n");
+    const struct jstr *s = jarg_str(r, self, NULL);
     struct jlist *lines = s ? jstr_lines(r, s, false) : NULL;
-    int64_t width;
-    struct jbuf b;
+    struct wrap w = { .break_words = jarg_bool(c->v[1], true),
+                      .hyphens = jarg_bool(c->v[3], true) };
 
-    if (!lines || !nl || !jarg_int(r, c->v[0], 79, &width)) return jval_of(J_ERROR);
-    if (width <= 0) return jrun_fail(r, TEMPLATE_RUNTIME, "invalid width (must be > 0)");
-    jbuf_init(&b, r);
+    w.nl = jarg_str(r, jarg_given(c->v[2]) ? c->v[2] : jval_of(J_MISSING), "\n");
+    if (!lines || !w.nl || !jarg_int(r, c->v[0], 79, &w.width)) return jval_of(J_ERROR);
+    if (w.width <= 0) return jrun_fail(r, TEMPLATE_RUNTIME, "invalid width (must be > 0)");
+    jbuf_init(&w.b, r);
     for (size_t i = 0; i < lines->n; i++) {
-        if (i) jbuf_str(&b, nl);
-        wrap_line(&b, lines->v[i].s, width, nl, jarg_bool(c->v[1], true));
+        if (i) jbuf_str(&w.b, w.nl);
+        w.s = lines->v[i].s;
+        wrap_line(&w);
     }
-    return jbuf_done(&b);
+    return jbuf_done(&w.b);
 }
 
 static struct jval f_wordcount(struct jrun *r, struct jval self, const struct jcall *c)
@@ -457,14 +504,13 @@ static struct jval f_filesizeformat(struct jrun *r, struct jval self, const stru
     static const char letters[] = "kMGTPEZY", binary[] = "KMGTPEZY";
     bool two = jarg_bool(c->v[0], false);
     double f, base = two ? 1024 : 1000, unit = base * base;
-    char s[64];
+    char s[400];
     size_t i = 0;
     struct jbuf b;
 
     if (!jval_as_double(self, &f) && !(self.type == J_STR && jarg_parse_float(self.s, &f)))
         return jrun_fail(r, TEMPLATE_RUNTIME, "filesizeformat needs a number");
-    if (!isfinite(f)) return jrun_fail(r, TEMPLATE_RUNTIME, "filesizeformat needs a finite number");
-    while (f >= unit && i < sizeof(letters) - 2) {
+    while (!(f < unit) && i < sizeof(letters) - 2) {
         unit *= base;
         i++;
     }

@@ -339,6 +339,12 @@ static bool percent_field(struct percent *p)
            percent_value(p, &s, v);
 }
 
+/* What Python takes for a mapping here (it has items) may be left unused. */
+static bool is_mapping(struct jval v)
+{
+    return v.type == J_DICT || v.type == J_LIST || v.type == J_RANGE || v.type == J_UNDEF;
+}
+
 struct jval jformat_percent(struct jrun *r, const struct jstr *fmt, struct jval args)
 {
     struct percent p = { .fmt = fmt, .args = args };
@@ -351,8 +357,7 @@ struct jval jformat_percent(struct jrun *r, const struct jstr *fmt, struct jval 
         p.at = to + 1;
         if (c && (!jrun_spend(r, 1) || !percent_field(&p))) return jval_of(J_ERROR);
     }
-    bool left = args.type == J_TUPLE ? p.i_arg < args.l->n
-                                     : p.i_arg == 0 && args.type != J_DICT && args.type != J_LIST;
+    bool left = args.type == J_TUPLE ? p.i_arg < args.l->n : p.i_arg == 0 && !is_mapping(args);
     if (left)
         return jrun_fail(r, TEMPLATE_RUNTIME,
                          "not all arguments converted during string formatting");
@@ -366,8 +371,11 @@ struct braces {
     struct jbuf b;
     const struct jstr *fmt;
     const struct jcall *c;
-    size_t i_auto;
+    size_t *i_auto; /* the next of the fields without a number */
 };
+
+static struct jval format_braces(struct jrun *r, const struct jstr *fmt, const struct jcall *c,
+                                 size_t *i_auto);
 
 /* [[fill]align][sign][#][0][width][,][.prec][type] */
 static bool parse_spec(struct jrun *r, const struct jstr *t, struct spec *s)
@@ -444,9 +452,9 @@ static bool as_index(struct slice s, size_t *i)
 
 static struct jval first_part(struct braces *f, struct slice name)
 {
-    size_t i = f->i_auto;
+    size_t i = *f->i_auto;
 
-    if (name.n == 0) f->i_auto++;
+    if (name.n == 0) ++*f->i_auto;
     if (name.n == 0 || as_index(name, &i)) {
         if (i < f->c->n_pos) return f->c->pos[i];
         return jrun_fail(f->b.r, TEMPLATE_RUNTIME,
@@ -507,7 +515,7 @@ static bool put_field(struct braces *f, struct slice field)
     if (!text) return false;
     if (memchr(text->p, '{', text->n)) {
         if (!jrun_enter(f->b.r)) return false;
-        spec = jformat_braces(f->b.r, text, f->c);
+        spec = format_braces(f->b.r, text, f->c, f->i_auto);
         f->b.r->depth--;
         if (jval_is_err(spec)) return false;
         text = spec.s;
@@ -535,9 +543,10 @@ static size_t field_end(const struct jstr *s, size_t at)
     return 0;
 }
 
-struct jval jformat_braces(struct jrun *r, const struct jstr *fmt, const struct jcall *c)
+static struct jval format_braces(struct jrun *r, const struct jstr *fmt, const struct jcall *c,
+                                 size_t *i_auto)
 {
-    struct braces f = { .fmt = fmt, .c = c };
+    struct braces f = { .fmt = fmt, .c = c, .i_auto = i_auto };
     size_t from = 0;
 
     jbuf_init(&f.b, r);
@@ -561,4 +570,11 @@ struct jval jformat_braces(struct jrun *r, const struct jstr *fmt, const struct 
     jbuf_part(&f.b, fmt, MIN(from, fmt->n), fmt->n - MIN(from, fmt->n));
     struct jval v = jbuf_done(&f.b);
     return jval_is_err(v) ? v : jval_str(jstr_markup(r, v.s, fmt->markup));
+}
+
+struct jval jformat_braces(struct jrun *r, const struct jstr *fmt, const struct jcall *c)
+{
+    size_t i_auto = 0;
+
+    return format_braces(r, fmt, c, &i_auto);
 }

@@ -38,7 +38,6 @@ static void dump_str(struct dump *d, const struct jstr *s)
         n = jstr_decode(s->p + at, s->n - at, &cp);
         const char *c = cp < 0x80 ? memchr(plain, (int)cp, sizeof(plain) - 1) : NULL;
         if (!c && cp >= 0x20 && (cp < 0x7f || !d->o->ascii)) continue;
-        if (cp == 0x7f) continue;
         jbuf_part(&d->b, s, from, at - from);
         from = at + n;
         if (!c) {

@@ -163,11 +163,13 @@ static struct jtok raw_token(struct jlex *lx, size_t from)
         move_to(lx, end);
         return t;
     }
+    if (from == lx->n) return data_token(lx, from, from);
     return failed(lx, "Missing end of raw directive");
 }
 
 static bool skip_comment(struct jlex *lx, size_t at)
 {
+    if (at == lx->n) return true; /* jinja2 does not mind when nothing follows */
     for (; at < lx->n; at++) {
         size_t end = tag_end(lx, at, "#}", true);
         if (!end) continue;

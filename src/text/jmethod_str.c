@@ -104,10 +104,8 @@ static bool split_blank(struct jrun *r, const struct jstr *s, int64_t max, struc
             continue;
         }
         size_t end = at;
-        if (max >= 0 && (int64_t)l->n >= max) { /* the rest, without the blanks around it */
-            const struct jstr *rest = jstr_part(r, s, at, s->n - at);
-            return rest && jlist_push(r, l, jval_str(jstr_strip(r, rest, NULL, 2)));
-        }
+        if (max >= 0 && (int64_t)l->n >= max) /* the rest, blanks at its end included */
+            return jlist_push(r, l, piece(r, s, at, s->n));
         while (end < s->n) {
             n = jstr_decode(s->p + end, s->n - end, &cp);
             if (jstr_space(cp)) break;
@@ -125,8 +123,7 @@ static bool rsplit_blank(struct jrun *r, const struct jstr *s, int64_t max, stru
     while (s && jrun_spend(r, 1)) {
         s = jstr_strip(r, s, NULL, 2);
         if (!s || s->n == 0) return s != NULL;
-        if (max >= 0 && (int64_t)l->n >= max)
-            return jlist_push(r, l, jval_str(jstr_strip(r, s, NULL, 1)));
+        if (max >= 0 && (int64_t)l->n >= max) return jlist_push(r, l, jval_str(s));
         size_t at = s->n;
         for (size_t n; at > 0; at -= n) {
             uint32_t cp;

@@ -239,7 +239,7 @@ struct jval jops_sign(struct jrun *r, struct jval v, bool minus)
 /* --- slices --- */
 
 struct bounds {
-    int64_t start, step;
+    int64_t start, stop, step;
     int64_t n; /* elements */
 };
 
@@ -271,6 +271,7 @@ static bool find_bounds(struct jrun *r, const struct jval part[3], int64_t n, st
     start = MIN(start, high);
     stop = MIN(stop, high);
     b->start = start;
+    b->stop = stop;
     b->step = step;
     if (step > 0) b->n = stop > start ? (stop - start - 1) / step + 1 : 0;
     else b->n = start > stop ? (start - stop - 1) / -step + 1 : 0;
@@ -324,7 +325,7 @@ static struct jval slice_range(struct jrun *r, const struct jrange *g, struct bo
     s->start = g->start + b.start * g->step;
     s->step = g->step * b.step;
     s->n = (size_t)b.n;
-    s->stop = s->start + b.n * s->step;
+    s->stop = g->start + b.stop * g->step;
     return (struct jval){ .type = J_RANGE, .range = s };
 }
 

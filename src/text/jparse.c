@@ -185,6 +185,7 @@ static struct jnode *parse_for(struct jparse *p)
     struct junknown *mark;
 
     jparse_next(p);
+    p->fors++;
     if (!n || !jnode_add(p, n, jexpr_parse_target(p, true))) return NULL;
     if (!jparse_skip_name(p, "in")) return jparse_fail(p, "expected 'in'");
     if (!jnode_add(p, n, jexpr_parse_tuple(p, false, "recursive"))) return NULL;
@@ -197,6 +198,7 @@ static struct jnode *parse_for(struct jparse *p)
     p->loops--;
     if (jparse_skip_name(p, "else")) other = parse_last_block(p, "endfor");
     else jparse_next(p);
+    p->fors--;
     jpost_settle(p, mark, true);
     return jnode_add(p, n, other) ? n : NULL;
 }
@@ -333,10 +335,10 @@ static struct jnode *parse_call_block(struct jparse *p)
 static struct jnode *parse_filter_block(struct jparse *p)
 {
     struct jnode *n = jnode_new(p, JS_FILTER);
+    struct junknown *mark = p->unknown;
 
     jparse_next(p);
     if (!n || !jpost_filters(p, n, true)) return NULL;
-    struct junknown *mark = p->unknown;
     if (!jnode_add(p, n, parse_last_block(p, "endfilter"))) return NULL;
     jpost_settle(p, mark, true);
     return n;

@@ -30,6 +30,7 @@ struct jparse {
     struct jtok tok, ahead;
     bool has_ahead;
     int depth;
+    int fors;              /* loops around the current statement */
     int loops;             /* around the current statement, within its macro */
     struct jdict *symbols; /* name -> number */
     unsigned uses;         /* JUSES_*: special names mentioned so far */
