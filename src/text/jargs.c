@@ -120,7 +120,7 @@ struct jval jarg_path(struct jrun *r, struct jval v, struct jval path, struct jv
         const char *dot = memchr(path.s->p + at, '.', path.s->n - at);
         size_t n = dot ? (size_t)(dot - path.s->p) - at : path.s->n - at;
         struct jval key = path_key(r, path.s, at, n);
-        if (jval_is_err(key) || !jrun_spend(r, 1)) return jval_of(J_ERROR);
+        if (jval_is_err(key) || !jrun_spend(r, 4)) return jval_of(J_ERROR);
         v = jeval_item(r, v, key);
         if (v.type == J_UNDEF && jarg_given(preset)) v = preset;
         at += n + 1;
@@ -142,5 +142,5 @@ struct jval jarg_apply(struct jrun *r, const struct jnative *f, struct jval v,
         rest.pos = c->pos + skip;
         rest.n_pos = c->n_pos - skip;
     }
-    return jrun_spend(r, 1) ? jeval_native(r, f, v, &rest) : jval_of(J_ERROR);
+    return jrun_spend(r, 4) ? jeval_native(r, f, v, &rest) : jval_of(J_ERROR);
 }

@@ -95,7 +95,7 @@ struct jval jstr_case(struct jrun *r, const struct jstr *s, enum jcase how)
     bool after_cased = false;
 
     jbuf_init(&b, r);
-    for (size_t at = 0, n; at < s->n && jrun_spend(r, 1); at += n) {
+    for (size_t at = 0, n; at < s->n && jrun_spend(r, 2); at += n) {
         uint32_t cp;
         n = jstr_decode(s->p + at, s->n - at, &cp);
         if (cp >= 0xdc00 && cp < 0xdd00) jbuf_part(&b, s, at, n); /* a stray byte */

@@ -119,7 +119,7 @@ static struct jval get_item(struct jrun *r, struct jval obj, struct jval key)
     if (obj.type != J_STR) return obj.l->v[i];
     size_t at = jstr_byte(obj.s, (size_t)i), len = 0;
     uint32_t cp;
-    if (!jrun_spend(r, at / 64)) return jval_of(J_ERROR);
+    if (!jrun_spend(r, obj.s->n_char == obj.s->n ? 0 : at / 8)) return jval_of(J_ERROR);
     len = jstr_decode(obj.s->p + at, obj.s->n - at, &cp);
     return jval_str(jstr_part(r, obj.s, at, len));
 }
@@ -500,7 +500,7 @@ struct jval jeval(struct jrun *r, const struct jnode *n)
 {
     struct jval v;
 
-    if (!jrun_spend(r, 1)) return jval_of(J_ERROR);
+    if (!jrun_spend(r, 2)) return jval_of(J_ERROR);
     if (n->kind == JN_CONST) return n->val;
     if (n->kind == JN_NAME) return eval_name(r, n);
     if (!jrun_enter(r)) return jval_of(J_ERROR);

@@ -470,7 +470,7 @@ static enum flow exec_body(struct jrun *r, const struct jnode *n)
 
     if (!jrun_enter(r)) return FLOW_FAIL;
     for (size_t i = 0; f == FLOW_NEXT && i < n->n_kid; i++)
-        f = jrun_spend(r, 1) ? exec(r, n->kid[i]) : FLOW_FAIL;
+        f = jrun_spend(r, 2) ? exec(r, n->kid[i]) : FLOW_FAIL;
     r->depth--;
     return f;
 }

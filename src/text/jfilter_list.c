@@ -109,13 +109,14 @@ static struct jval f_float(struct jrun *r, struct jval self, const struct jcall 
 
 static struct jval f_length(struct jrun *r, struct jval self, const struct jcall *c)
 {
+    size_t work = self.type == J_STR && self.s->n_char == SIZE_MAX ? self.s->n / 8 : 0;
     int64_t n = jval_len(self);
 
     (void)c;
     if (n < 0)
         return jrun_fail(r, TEMPLATE_RUNTIME, "object of type '%s' has no len()",
                          jval_type_name(self));
-    return jrun_spend(r, self.type == J_STR ? (size_t)n / 64 : 0) ? jval_int(n) : jval_of(J_ERROR);
+    return jrun_spend(r, work) ? jval_int(n) : jval_of(J_ERROR);
 }
 
 static struct jval f_first(struct jrun *r, struct jval self, const struct jcall *c)

@@ -73,7 +73,7 @@ static struct jval f_title(struct jrun *r, struct jval self, const struct jcall 
     self = jtext_soft(r, self);
     if (jval_is_err(self)) return self;
     jbuf_init(&b, r);
-    for (size_t at = 0, first, end; at < self.s->n && jrun_spend(r, 1); at = end) {
+    for (size_t at = 0, first, end; at < self.s->n && jrun_spend(r, 16); at = end) {
         end = word_end(self.s, at, &first);
         const struct jstr *head = jstr_part(r, self.s, at, first);
         const struct jstr *tail = jstr_part(r, self.s, at + first, end - at - first);

@@ -169,6 +169,7 @@ static struct jval g_strftime(struct jrun *r, struct jval self, const struct jca
         }
         spec[n] = fmt->p[i + n];
         bool letter = (spec[n] | 32) >= 'a' && (spec[n] | 32) <= 'z';
+        if (!jrun_spend(r, 32)) break;
         if (letter || spec[n] == '%') put_time(&b, spec, &tm, loc);
         else jbuf_part(&b, fmt, i, n + 1);
         i += n;

@@ -142,7 +142,7 @@ static void dump_value(struct dump *d, struct jval v)
 {
     char s[24];
 
-    if (d->b.bad || !jrun_spend(d->b.r, 1)) return;
+    if (d->b.bad || !jrun_spend(d->b.r, 4)) return;
     switch (v.type) {
     case J_NONE:
         jbuf_puts(&d->b, "null", JFROM_DERIVED);

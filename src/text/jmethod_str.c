@@ -148,7 +148,7 @@ static bool split_at(struct jrun *r, const struct jstr *s, const struct jstr *se
     while (max < 0 || (int64_t)l->n < max) {
         size_t hit = jstr_find(s, sep, at, s->n);
         if (hit == SIZE_MAX) break;
-        if (!jrun_spend(r, 1) || !jlist_push(r, l, piece(r, s, at, hit))) return false;
+        if (!jrun_spend(r, 4) || !jlist_push(r, l, piece(r, s, at, hit))) return false;
         at = hit + sep->n;
     }
     return jrun_spend(r, s->n / 32) && jlist_push(r, l, piece(r, s, at, s->n));

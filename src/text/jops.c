@@ -283,10 +283,10 @@ static struct jval slice_str(struct jrun *r, const struct jstr *s, struct bounds
     struct jbuf buf;
     uint32_t cp;
 
-    if (!jrun_spend(r, s->n / 64)) return jval_of(J_ERROR);
     if (b.step == 1) {
         size_t at = jstr_byte(s, (size_t)b.start);
         size_t end = b.n ? jstr_byte(s, (size_t)(b.start + b.n)) : at;
+        if (!jrun_spend(r, s->n_char == s->n ? 0 : end / 8)) return jval_of(J_ERROR);
         return jval_str(jstr_part(r, s, at, end - at));
     }
     /* Offsets of all characters first: stepping through UTF-8 again and again would be quadratic.

@@ -60,7 +60,7 @@ void *jrun_alloc(struct jrun *r, size_t n)
     void *p = jmem_alloc(&r->mem, n);
 
     if (!p) jrun_nomem(r);
-    return p;
+    return p && jrun_spend(r, n / 32) ? p : NULL;
 }
 
 void *jrun_array(struct jrun *r, size_t n, size_t size)
@@ -68,7 +68,7 @@ void *jrun_array(struct jrun *r, size_t n, size_t size)
     void *p = jmem_array(&r->mem, n, size);
 
     if (!p) jrun_nomem(r);
-    return p;
+    return p && jrun_spend(r, n * size / 32) ? p : NULL; /* the product was checked */
 }
 
 bool jrun_enter(struct jrun *r)

@@ -174,6 +174,7 @@ struct jval jstr_escape(struct jrun *r, const struct jstr *s)
     for (size_t i = 0; i < s->n; i++) {
         const char *c = memchr(chars, s->p[i], sizeof(chars) - 1);
         if (!c) continue;
+        if (!jrun_spend(r, 4)) return jval_of(J_ERROR);
         jbuf_part(&b, s, from, i - from);
         jbuf_puts(&b, named[c - chars], jstr_from(s, i));
         from = i + 1;

@@ -174,7 +174,7 @@ static void repr_deep(struct jbuf *b, struct jval v)
 
 void jtext_repr(struct jbuf *b, struct jval v)
 {
-    if (b->bad || !jrun_spend(b->r, 1)) return;
+    if (b->bad || !jrun_spend(b->r, 4)) return;
     switch (v.type) {
     case J_UNDEF:
         jbuf_puts(b, "Undefined", JFROM_DERIVED);

@@ -420,7 +420,7 @@ static const struct jlist *items_of_str(struct jrun *r, const struct jstr *s)
         uint32_t cp;
         n = jstr_decode(s->p + at, s->n - at, &cp);
         const struct jstr *c = jstr_part(r, s, at, n);
-        if (!c || !jrun_spend(r, 1) || !jlist_push(r, l, jval_str(jstr_markup(r, c, false))))
+        if (!c || !jrun_spend(r, 4) || !jlist_push(r, l, jval_str(jstr_markup(r, c, false))))
             return NULL;
     }
     return l;
