@@ -328,24 +328,24 @@ struct jnode *jexpr_parse_no_cond(struct jparse *p)
     return all ? all : n;
 }
 
-/* `a if b else c if d else e` is a if b else (c if d else e); a missing else ends the chain. */
+/*
+ * `a if b else c if d else e` is a if b else (c if d else e): one flat node. A
+ * condition without else, as in `a if b if c`, wraps what stands before it.
+ */
 static struct jnode *parse_cond(struct jparse *p)
 {
     struct jnode *n = jexpr_parse_no_cond(p), *all = NULL;
 
     while (n && jparse_skip_name(p, "if")) {
-        if (!all && !(all = jnode_new(p, JN_COND))) return NULL;
-        if (!jnode_add(p, all, n) || !jnode_add(p, all, jexpr_parse_no_cond(p))) return NULL;
-        if (!jparse_skip_name(p, "else")) {
-            n = all; /* (a if b) if c */
-            all = NULL;
-            continue;
-        }
-        n = jexpr_parse_no_cond(p);
-        if (n && jparse_is_name(&p->tok, "if")) continue;
-        return n && jnode_add(p, all, n) ? all : NULL;
+        struct jnode *c = jexpr_parse_no_cond(p), *to = all;
+        bool has_else = c && jparse_skip_name(p, "else");
+        if (!c || ((!has_else || !all) && !(to = jnode_new(p, JN_COND)))) return NULL;
+        if (!jnode_add(p, to, n) || !jnode_add(p, to, c)) return NULL;
+        if (has_else) all = to;
+        n = has_else ? jexpr_parse_no_cond(p) : to;
     }
-    return n;
+    if (!n || !all) return n;
+    return jnode_add(p, all, n) ? all : NULL;
 }
 
 struct jnode *jexpr_parse(struct jparse *p)

@@ -283,7 +283,8 @@ static struct jval f_reverse(struct jrun *r, struct jval self, const struct jcal
     return jval_iter(r, l, "list_reverseiterator");
 }
 
-/* The key of sort: a list of the comma separated attributes, texts in lower case. */
+/* The key of sort: a list of the comma separated attributes, texts in lower case. Being a list
+ * matters: Python compares its elements only where they differ, so that none and none will do. */
 static struct jval sort_key(struct jrun *r, struct jval v, struct jval path, bool exact)
 {
     struct jlist *keys = jlist_new(r, 1);
@@ -305,7 +306,6 @@ static struct jval sort_key(struct jrun *r, struct jval v, struct jval path, boo
         if (!jval_is_err(key) && !exact) key = jarg_ignore_case(r, key);
         if (!jlist_push(r, keys, key)) return jval_of(J_ERROR);
     }
-    if (keys && keys->n == 1) return keys->v[0];
     return jval_list(J_LIST, keys);
 }
 

@@ -177,7 +177,9 @@ static struct jval indention(struct jrun *r, struct jval width)
 
     if (width.type == J_STR) return width;
     if (!jarg_int(r, width, 4, &n)) return jval_of(J_ERROR);
-    return jstr_repeat(r, &blank, n);
+    struct jval v = jstr_repeat(r, &blank, n);
+    if (!jval_is_err(v)) ((struct jstr *)v.s)->from = JFROM_DERIVED; /* new, nobody else has it */
+    return v;
 }
 
 static struct jval f_indent(struct jrun *r, struct jval self, const struct jcall *c)
@@ -271,8 +273,9 @@ static void wrap_line(struct wrap *w)
     size_t gap = 0; /* bytes of blanks in front of the next word, not yet written */
 
     w->used = 0;
-    for (size_t at = 0, end; at < s->n && !w->b.bad && jrun_spend(w->b.r, 1); at = end) {
+    for (size_t at = 0, end; at < s->n && !w->b.bad; at = end) {
         end = piece_end(w, at);
+        if (!jrun_spend(w->b.r, 1 + (end - at) / 4)) return;
         int64_t n = (int64_t)jstr_chars(s->p + at, end - at), col = w->used + (int64_t)gap;
         if (s->p[at] == ' ') {
             gap = at == 0 || w->used ? end - at : 0;

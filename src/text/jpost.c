@@ -92,8 +92,9 @@ static struct jnode *parse_subscript(struct jparse *p, struct jnode *part[3], bo
         *slice = true;
         jparse_next(p);
     }
-    if (!*slice && !part[0]) return jparse_fail(p, "an expression was expected");
-    return part[0];
+    if (*slice || part[0]) return part[0];
+    if (p->tok.type == ']') return jnode_new(p, JN_TUPLE); /* x[] asks for the empty tuple */
+    return jparse_fail(p, "an expression was expected");
 }
 
 static bool parse_brackets(struct jparse *p, struct jnode *n)
@@ -173,8 +174,9 @@ static bool parse_dotted(struct jparse *p, struct slice *name)
     if (!jparse_expect(p, JTOK_NAME, "a name")) return false;
     while (p->tok.type == '.') {
         jparse_next(p);
-        name->n = (size_t)(p->tok.text.p + p->tok.text.n - name->p);
+        struct slice part = p->tok.text;
         if (!jparse_expect(p, JTOK_NAME, "a name")) return false;
+        name->n = (size_t)(part.p + part.n - name->p);
     }
     return true;
 }

@@ -355,7 +355,7 @@ const struct jstr *jstr_strip(struct jrun *r, const struct jstr *s, const struct
         end -= n;
         if (!jrun_spend(r, work)) return NULL;
     }
-    return jrun_spend(r, s->n / 256) ? jstr_part(r, s, at, end - at) : NULL;
+    return jrun_spend(r, (s->n - (end - at)) / 8) ? jstr_part(r, s, at, end - at) : NULL;
 }
 
 /* Bytes of the line break that starts at p, or 0. */

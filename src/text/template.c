@@ -115,10 +115,10 @@ static bool to_segments(struct jrun *r, const struct jstr *s, struct template_te
     return true;
 }
 
-bool template_render(const struct template *t, const json_t *vars, int64_t now,
-                     struct template_text *out, struct template_error *err)
+bool jeval_render(const struct template *t, const json_t *vars, const struct jeval_opts *opts,
+                  struct template_text *out, struct template_error *err)
 {
-    struct jrun r = { .t = t, .err = err, .steps = LIMIT_TEMPLATE_STEPS, .now = now, .line = 1 };
+    struct jrun r = { .t = t, .err = err, .steps = opts->steps, .now = opts->now, .line = 1 };
     struct jval text;
     struct jbuf b;
     bool ok;
@@ -135,4 +135,12 @@ bool template_render(const struct template *t, const json_t *vars, int64_t now,
     }
     jmem_fini(&r.mem);
     return ok;
+}
+
+bool template_render(const struct template *t, const json_t *vars, int64_t now,
+                     struct template_text *out, struct template_error *err)
+{
+    const struct jeval_opts opts = { now, LIMIT_TEMPLATE_STEPS };
+
+    return jeval_render(t, vars, &opts, out, err);
 }
