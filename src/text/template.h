@@ -46,8 +46,9 @@ void template_text_fini(struct template_text *t);
 /*
  * Render with `vars`, a JSON object of all variables (messages, tools,
  * add_generation_prompt, bos_token, ...). Strings in it are untrusted, except
- * the top-level variables bos_token, eos_token and the like named in the
- * source. `now` is the clock of strftime_now, in seconds since 1970 (UTC).
+ * the top-level variables bos_token, eos_token and the like (*_token), and
+ * the roles of messages where they are plain words: templates make "<|user|>"
+ * of them. `now` is the clock of strftime_now, in seconds since 1970 (UTC).
  */
 bool template_render(const struct template *t, const json_t *vars, int64_t now,
                      struct template_text *out, struct template_error *err);
