@@ -13,7 +13,9 @@
  * blocks ascending:  acc = fma((float)isum * sx, d, acc), then for types with
  * minima acc = fma(sum_x, m, acc), where isum is the exact integer sum of
  * (code - zero point) * x, d and m are the block's scale and minimum as exact
- * f32, and sum_x = (float)(sum of x) * sx.
+ * f32, and sum_x = (float)(sum of x) * sx. Q6_K has a scale per 16 k: two integer
+ * sums and two such steps for each block. matmul_f32: acc = fma(w, x, acc) for
+ * every k. So a row's results depend on that row of x and on the weights alone.
  */
 #ifndef KERNELS_MATMUL_H
 #define KERNELS_MATMUL_H
@@ -48,7 +50,7 @@ struct matmul_args {
     void *scratch;       /* MATMUL_SCRATCH(k) bytes, 64-byte aligned, private to the worker */
 };
 
-/* Two unpacked groups of k weights as f32, and their scales. */
+/* A group of k weights as f32, or three as bytes with their scales, and room to spare. */
 #define MATMUL_SCRATCH(k) ((size_t)(k)*32 * 4 + (size_t)(k)*16 + 8192)
 
 /* Bytes of one packed group of 16 rows x k weights; 0 where the type has no packed layout or k does

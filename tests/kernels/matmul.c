@@ -252,7 +252,7 @@ static void bench(struct ktest *t, enum qtype qt)
 
 void test_matmul(struct ktest *t)
 {
-    static const int ms[] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 16, 17, 24, 31, 40, 67 };
+    static const int ms[] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 16, 17, 24, 31, 48, 67 };
     static const int ns[] = { 1, 15, 16, 17, 33, 48, 100 };
 
     for (int qt = 0; qt < QT_COUNT; qt++) {

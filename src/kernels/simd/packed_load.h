@@ -68,6 +68,13 @@ static inline size_t panel_block_bytes(struct packed p, int groups)
     return (size_t)groups * (512 + 64 * (size_t)n_scales(p));
 }
 
+/* Scale number i of group g in a block of the panel. */
+V16_INLINE v16 panel_scale(const uint8_t *block, int groups, int g, int i)
+{
+    return v16_load((const void *)(block + 512 * groups + 64 * (i * groups + g)));
+}
+
+/* The panel of groups [0, groups) at w; scratch is 64-byte aligned. */
 V16_INLINE void panel_fill(uint8_t *panel, struct packed p, const uint8_t *w, int n_block,
                            int groups)
 {
@@ -78,9 +85,11 @@ V16_INLINE void panel_fill(uint8_t *panel, struct packed p, const uint8_t *w, in
         for (int g = 0; g < groups; g++) {
             const uint8_t *from = w + (size_t)g * group_bytes;
             const uint8_t *block = packed_block(p, from, b);
-            V16_UNROLL for (int j = 0; j < 8; j++)
+            V16_UNROLL
+            for (int j = 0; j < 8; j++)
                 q16_store(out + 64 * (j * groups + g), packed_codes(p, block, j));
-            V16_UNROLL for (int i = 0; i < n_scales(p); i++)
+            V16_UNROLL
+            for (int i = 0; i < n_scales(p); i++)
                 v16_store((float *)(void *)(out + 512 * groups + 64 * (i * groups + g)),
                           packed_scale(p, from, b, i));
         }
