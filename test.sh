@@ -232,7 +232,8 @@ step build-asan build MODE=asan all unit kernels-test fuzz-bins
 step kernels-asan kernels asan
 step unit-asan unit asan
 step replay replay
-step pytest-asan pytests build/asan/brrr tests/cli tests/golden
+# test_real.py computes for minutes with a sanitizer, and reads nothing that the others do not.
+step pytest-asan pytests build/asan/brrr tests/cli tests/golden --ignore=tests/golden/test_real.py
 step threads threads
 step old-cpu old_cpu
 step fuzz smoke

@@ -168,3 +168,14 @@ def test_full_disk(brrr):
     with open("/dev/full", "wb") as full:
         p = subprocess.run([brrr.path, "--help"], stdout=full, stderr=subprocess.PIPE, check=False)
     assert p.returncode == DISK and b"No space left on device" in p.stderr
+
+
+def test_example_on_the_library(brrr, default_model):
+    """examples/complete.c says what `run` says: greedy, 64 tokens, the model's template."""
+    example = brrr.path.parent / "examples/complete"
+    if not example.exists():
+        pytest.skip("make example has not been run for this build")
+    question = "Why is the sky blue?"
+    p = subprocess.run([example, default_model, question], capture_output=True, check=False)
+    want = brrr(["run", "-q", "-m", default_model, "--temp", "0", "-n", "64", "-p", question])
+    assert p.returncode == OK and p.stderr == b"" and p.stdout == want.stdout
