@@ -33,10 +33,9 @@ void rope_inv_freq(float *inv_freq, const struct hparams *hp, int which, int ctx
                    const struct globals *g)
 {
     const struct rope *r = &hp->rope[which];
-    const float *divisor = which == 0 ? g->rope_freqs : NULL;
+    const float *divisor = g->rope_freqs;
 
-    if (which == 0 && g->rope_long && g->rope_short)
-        divisor = ctx > r->orig_ctx ? g->rope_long : g->rope_short;
+    if (g->rope_long && g->rope_short) divisor = ctx > r->orig_ctx ? g->rope_long : g->rope_short;
     for (int i = 0; i < hp->n_rot / 2; i++) {
         double f = pow(r->base, -2.0 * i / hp->n_rot), share = 0;
         if (r->scaling == ROPE_LINEAR) share = 1;

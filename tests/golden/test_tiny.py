@@ -12,18 +12,25 @@ import gguf
 import numpy as np
 import pytest
 
-D, FF, VOCAB, EPS = 64, 96, 128, 1e-5
+D, VOCAB, EPS = 64, 128, 1e-5
 
-BASE = {"arch": "llama", "layers": 3, "heads": 4, "kv": 2, "dk": 16, "window": 0, "rope": {},
-        "bias": False, "tied": False, "divisors": False, "qtype": "F32"}
+BASE = {"arch": "llama", "layers": 3, "heads": 4, "kv": 2, "dk": 16, "dv": 16, "rot": 0,
+        "ff": 96, "vocab": VOCAB, "window": 0, "rope": {}, "bias": False, "tied": False,
+        "divisors": False, "qtype": "F32"}
 CASES = {
     "mha": {"kv": 4},
     "gqa, tied": {"tied": True},
-    "mqa, wide heads, biases": {"kv": 1, "dk": 32, "bias": True},
+    "mqa, wide heads, biases": {"kv": 1, "dk": 32, "dv": 32, "bias": True},
+    "one layer, odd widths, biases": {"layers": 1, "heads": 3, "kv": 1, "dk": 24, "dv": 10,
+                                      "rot": 6, "ff": 37, "vocab": 131, "bias": True},
+    "odd widths, tied, window": {"heads": 5, "kv": 5, "dk": 10, "dv": 22, "rot": 4, "ff": 7,
+                                 "vocab": 129, "tied": True, "window": 33},
+    "q8_0, odd widths": {"dk": 32, "dv": 8, "rot": 16, "ff": 32, "vocab": 133, "qtype": "Q8_0"},
     "window": {"window": 20},
     "rope linear": {"rope": {"type": "linear", "factor": 2.5}},
     "rope yarn": {"rope": {"type": "yarn", "factor": 4.0, "orig": 64}},
     "rope divisors": {"divisors": True},
+    "rope divisors, window": {"divisors": True, "window": 40},
     "gemma 3": {"arch": "gemma3", "layers": 7, "window": 16, "tied": True,
                 "rope": {"type": "linear", "factor": 4.0, "base": 1e6}},
     "q8_0": {"qtype": "Q8_0"},
@@ -32,19 +39,20 @@ CASES = {
 
 
 def make_weights(spec, rng):
-    q, kv = spec["heads"] * spec["dk"], spec["kv"] * spec["dk"]
-    shapes = {"attn_q": (q, D), "attn_k": (kv, D), "attn_v": (kv, D), "attn_output": (D, q),
-              "ffn_gate": (FF, D), "ffn_up": (FF, D), "ffn_down": (D, FF)}
+    heads, kv, dk, dv, ff = (spec[n] for n in ("heads", "kv", "dk", "dv", "ff"))
+    shapes = {"attn_q": (heads * dk, D), "attn_k": (kv * dk, D), "attn_v": (kv * dv, D),
+              "attn_output": (D, heads * dv),
+              "ffn_gate": (ff, D), "ffn_up": (ff, D), "ffn_down": (D, ff)}
     norms = {"attn_norm": D, "ffn_norm": D}
     if spec["arch"] == "gemma3":
         norms |= {"attn_q_norm": spec["dk"], "attn_k_norm": spec["dk"],
                   "post_attention_norm": D, "post_ffw_norm": D}
-    w = {"token_embd.weight": rng.normal(0, 0.3, (VOCAB, D)), "output_norm.weight":
+    w = {"token_embd.weight": rng.normal(0, 0.3, (spec["vocab"], D)), "output_norm.weight":
          rng.uniform(0.5, 1.5, D)}
     if not spec["tied"]:
-        w["output.weight"] = rng.normal(0, 0.3, (VOCAB, D))
+        w["output.weight"] = rng.normal(0, 0.3, (spec["vocab"], D))
     if spec["divisors"]:
-        w["rope_freqs.weight"] = rng.uniform(1, 8, spec["dk"] // 2)
+        w["rope_freqs.weight"] = rng.uniform(1, 8, (spec["rot"] or spec["dk"]) // 2)
     for layer in range(spec["layers"]):
         for name, shape in shapes.items():
             w[f"blk.{layer}.{name}.weight"] = rng.normal(0, 1 / math.sqrt(shape[1]), shape)
@@ -61,13 +69,15 @@ def write(path, spec, weights):
     qtype = gguf.GGMLQuantizationType[spec["qtype"]]
     out.add_block_count(spec["layers"])
     out.add_embedding_length(D)
-    out.add_feed_forward_length(FF)
+    out.add_feed_forward_length(spec["ff"])
     out.add_context_length(256)
     out.add_head_count(spec["heads"])
     out.add_head_count_kv(spec["kv"])
     out.add_key_length(spec["dk"])
-    out.add_value_length(spec["dk"])
+    out.add_value_length(spec["dv"])
     out.add_layer_norm_rms_eps(EPS)
+    if spec["rot"]:
+        out.add_rope_dimension_count(spec["rot"])
     if spec["window"]:
         out.add_sliding_window(spec["window"])
     if spec["rope"]:
@@ -92,7 +102,7 @@ def write(path, spec, weights):
 
 
 def frequencies(spec, w, local):
-    n, rope = spec["dk"], {} if local else spec["rope"]
+    n, rope = spec["rot"] or spec["dk"], {} if local else spec["rope"]
     base = 10000.0 if local else rope.get("base", 10000.0)
     f = base ** (-np.arange(0, n, 2) / n)
     if rope.get("type") == "linear":
@@ -111,13 +121,15 @@ def norm(x, weight):
 
 
 def rotate(x, freq, scale, neox):
-    """x [T, heads, d]"""
+    """x [T, heads, d]; the first 2 * len(freq) of d turn."""
+    x, rest = np.split(x, [2 * len(freq)], -1)
     angle = np.arange(len(x))[:, None, None] * freq
     c, s = np.cos(angle) * scale, np.sin(angle) * scale
     half = x.shape[-1] // 2
     a, b = (x[..., :half], x[..., half:]) if neox else (x[..., 0::2], x[..., 1::2])
     turned = (a * c - b * s, a * s + b * c)
-    return np.concatenate(turned, -1) if neox else np.stack(turned, -1).reshape(x.shape)
+    y = np.concatenate(turned, -1) if neox else np.stack(turned, -1).reshape(x.shape)
+    return np.concatenate((y, rest), -1)
 
 
 def attention(q, k, v, window):
@@ -142,7 +154,7 @@ def gelu(x):
 
 
 def forward(spec, w, ids):
-    gemma, dk = spec["arch"] == "gemma3", spec["dk"]
+    gemma = spec["arch"] == "gemma3"
     x = w["token_embd.weight"][ids] * (math.sqrt(D) if gemma else 1)
 
     def project(layer, name, h):
@@ -154,7 +166,8 @@ def forward(spec, w, ids):
         window = spec["window"] if local or not gemma else 0
         freq, scale = frequencies(spec, w, local)
         h = norm(x, w[f"blk.{layer}.attn_norm.weight"])
-        q, k, v = (project(layer, f"attn_{n}", h).reshape(len(ids), -1, dk) for n in "qkv")
+        q, k, v = (project(layer, f"attn_{n}", h).reshape(len(ids), -1, spec[width])
+                   for n, width in (("q", "dk"), ("k", "dk"), ("v", "dv")))
         if gemma:
             q = norm(q, w[f"blk.{layer}.attn_q_norm.weight"])
             k = norm(k, w[f"blk.{layer}.attn_k_norm.weight"])
@@ -182,7 +195,7 @@ def test_against_numpy(brrr, tmp_path, case):
     rng = np.random.default_rng(zlib.crc32(case.encode()))
     path = tmp_path / "tiny.gguf"
     weights = write(path, spec, make_weights(spec, rng))
-    ids = rng.integers(0, VOCAB, 90)
+    ids = rng.integers(0, spec["vocab"], 90)
     want = forward(spec, weights, ids)
     request = json.dumps({"ids": ids.tolist(), "top": 0, "all_positions": True})
     exact, quick = (run(brrr, path, request, *o) for o in (("--precision", "f32"), ()))
