@@ -121,6 +121,7 @@ int pool_n_workers(const struct pool *p)
 
 enum brrr_status pool_new(struct pool **out, int n_workers, struct brrr_error *err)
 {
+    enum brrr_status st = BRRR_E_NOMEM;
     struct pool *p;
     int rc;
 
@@ -133,15 +134,15 @@ enum brrr_status pool_new(struct pool **out, int n_workers, struct brrr_error *e
     p->thread = calloc((size_t)n_workers, sizeof(*p->thread));
     p->start = calloc((size_t)n_workers, sizeof(*p->start));
     if (!p->thread || !p->start) {
-        fail(err, BRRR_E_NOMEM, "no memory for the thread pool");
+        fail(err, st, "no memory for the thread pool");
         goto error;
     }
     for (int i = 1; i < n_workers; i++) {
         p->start[i] = (struct worker_start){ p, i };
         rc = pthread_create(&p->thread[i], NULL, worker_main, &p->start[i]);
         if (rc) {
-            fail(err, BRRR_E_IO, "cannot start thread %d of %d: %s", i + 1, n_workers,
-                 strerror(rc));
+            st = fail(err, BRRR_E_IO, "cannot start thread %d of %d: %s", i + 1, n_workers,
+                      strerror(rc));
             goto error;
         }
         p->n_started = i;
@@ -151,7 +152,7 @@ enum brrr_status pool_new(struct pool **out, int n_workers, struct brrr_error *e
 
 error:
     pool_free(p);
-    return err ? err->status : BRRR_E_NOMEM;
+    return st;
 }
 
 void pool_free(struct pool *p)

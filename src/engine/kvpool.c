@@ -50,11 +50,13 @@ static void block_sizes(const struct hparams *hp, int kv_type, size_t bytes[KV_K
 
 size_t kvpool_bytes(const struct hparams *hp, const struct kvpool_opts *o)
 {
-    size_t bytes[KV_KINDS], sum = 0;
+    size_t bytes[KV_KINDS], sum = 0, n;
 
     block_sizes(hp, o->kv_type, bytes);
-    for (int k = 0; k < KV_KINDS; k++)
-        sum += bytes[k] * (size_t)slot_blocks(hp, o, (enum kv_kind)k) * (size_t)o->n_slot;
+    for (int k = 0; k < KV_KINDS; k++) {
+        size_t blocks = (size_t)slot_blocks(hp, o, (enum kv_kind)k) * (size_t)o->n_slot;
+        if (!size_mul(&n, bytes[k], blocks) || !size_add(&sum, sum, n)) return SIZE_MAX;
+    }
     return sum;
 }
 
@@ -107,7 +109,7 @@ enum brrr_status kvpool_new(struct kvpool **out, const struct hparams *hp,
     p->o = *o;
     p->window = hp->window;
     p->n_logical = blocks_for(o->ctx);
-    if (need > mem_available()) {
+    if (need > SIZE_MAX / 2 || need > mem_available()) {
         fail(err, BRRR_E_NOMEM,
              "the KV cache of %d x %d tokens needs %zu MiB, %zu MiB are available; "
              "a smaller --ctx-size helps",

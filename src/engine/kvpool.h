@@ -25,7 +25,7 @@ struct kvpool_opts {
     int chunk; /* positions a step may add to a slot */
 };
 
-/* Bytes that a pool with these options may come to occupy. */
+/* Bytes that a pool with these options may come to occupy; SIZE_MAX where that overflows. */
 size_t kvpool_bytes(const struct hparams *hp, const struct kvpool_opts *o);
 enum brrr_status kvpool_new(struct kvpool **out, const struct hparams *hp,
                             const struct kvpool_opts *o, struct brrr_error *err);

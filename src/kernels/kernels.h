@@ -25,7 +25,7 @@ typedef void pack_fn(void *dst, const void *src, int n_rows, int k);
 typedef void matmul_fn(const struct matmul_args *a);
 
 struct kernels {
-    const char *isa; /* "c", "avx2", "avx512", "avx512vnni", ... */
+    const char *isa; /* the strongest row of select.c: "c", "avx2" or "avx512" */
 #define KERNEL(name, params) void(*name) params;
 #include "kernels/kernels.def"
 #undef KERNEL

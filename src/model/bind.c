@@ -91,7 +91,6 @@ static void bind_matrix(struct binder *b, const struct gguf_tensor *t, struct ma
     if (!b->model) return;
     *dst = (struct matrix){ .w = t->data, .n = n, .k = k, .type = t->type, .packed = group > 0 };
     b->model->k_max = MAX(b->model->k_max, k);
-    b->model->n_max = MAX(b->model->n_max, n);
     if (!group) return;
     uint8_t *w = arena_take(&b->model->weights, group * (size_t)n_group);
     dst->w = w;
@@ -148,6 +147,8 @@ static void bind_tied(struct binder *b)
     if (gguf_find_tensor(b->g, "output.weight")) return;
     const struct gguf_tensor *t = gguf_find_tensor(b->g, "token_embd.weight");
     bind_matrix(b, t, b->model ? &b->model->g.lm_head : NULL);
+    /* As it stands in the file it was counted with the embedding. */
+    if (!packs(b, t)) b->plan.mapped_bytes -= t->n_bytes;
 }
 
 static enum brrr_status walk(struct binder *b, struct brrr_error *err)

@@ -57,7 +57,7 @@ struct model {
     struct layer *layer; /* [n_layer] */
     struct kernels kernels;
     bool precision_f32; /* no activation quantisation */
-    int k_max, n_max;   /* largest inner length, largest number of output rows of a matrix */
+    int k_max;          /* largest inner length of a matrix */
     struct arena weights;
 };
 

@@ -15,7 +15,8 @@ static bool lay_out(struct step *s, struct arena *a)
 {
     const struct model *m = s->m;
     const struct hparams *hp = &m->hp;
-    size_t t = (size_t)s->o.max_row, k = (size_t)m->k_max, ok = 1;
+    size_t t = (size_t)s->o.max_row, k = (size_t)m->k_max;
+    bool ok = true;
 
 #define TAKE(field, n_bytes) ok = ok && (s->field = arena_take(a, n_bytes)) != NULL
     TAKE(x, t * (size_t)hp->d_model * 4);

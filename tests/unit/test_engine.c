@@ -258,6 +258,20 @@ static void prefill_equals_token_by_token(void **state)
     tiny_close(&m, &t);
 }
 
+/* The largest shape that a file may ask for, with everything turned up: refused, not wrapped. */
+static void a_cache_beyond_any_memory_is_refused(void **state)
+{
+    struct hparams hp = { .n_layer = LIMIT_LAYERS, .n_kv = 2048, .d_k = 512, .d_v = 512 };
+    struct kvpool_opts o = { .kv_type = KV_F32, .ctx = LIMIT_CTX, .n_slot = 256, .chunk = 1 };
+    struct brrr_error err;
+    struct kvpool *p;
+
+    (void)state;
+    assert_true(kvpool_bytes(&hp, &o) == SIZE_MAX);
+    assert_int_equal(kvpool_new(&p, &hp, &o, &err), BRRR_E_NOMEM);
+    assert_null(p);
+}
+
 static void blocks_balance(void **state)
 {
     struct kvpool_opts o = { .kv_type = KV_F16, .ctx = 500, .n_slot = 2, .chunk = 64 };
@@ -297,6 +311,7 @@ int main(void)
         cmocka_unit_test(cancel_ends_running_and_waiting),
         cmocka_unit_test(refusals_say_why),
         cmocka_unit_test(prefill_equals_token_by_token),
+        cmocka_unit_test(a_cache_beyond_any_memory_is_refused),
         cmocka_unit_test(blocks_balance),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
