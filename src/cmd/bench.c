@@ -120,7 +120,7 @@ static enum brrr_status run_case(struct bench *b, struct result *r, struct brrr_
     int tokens = r->n_gen > 1 ? r->batch * (r->n_gen - 1) : r->n_prompt;
 
     eo.n_parallel = r->batch;
-    eo.ctx = r->n_prompt + r->n_gen + 1;
+    eo.ctx = MAX(eo.ctx, r->n_prompt + r->n_gen);
     progress_start(&bar, r->name, b->o->quiet);
     enum brrr_status st = engine_open(&e, b->m, &eo, err);
     for (int i = -1; !st && i < n; i++) {

@@ -148,7 +148,8 @@ static int converse(struct chat *c)
         if (ferror(stdout)) return EXIT_OK;
     }
     if (c->tty) fputc('\n', stderr);
-    return code;
+    if (session_terminated()) return EXIT_TERM;
+    return session_interrupted() && !c->tty ? EXIT_INT : code;
 }
 
 int verb_chat(const struct options *o)
@@ -162,8 +163,8 @@ int verb_chat(const struct options *o)
     if ((code = session_engine_opts(&eo, o))) return code;
     c.gen = malloc(sizeof(*c.gen));
     c.messages = json_array();
-    if (!c.gen || !c.messages) return EXIT_NOMEM;
-    if (session_gen_params(o, c.gen, &err)) code = cmd_usage("chat", "%s", err.text);
+    if (!c.gen || !c.messages) code = EXIT_NOMEM;
+    else if (session_gen_params(o, c.gen, &err)) code = cmd_usage("chat", "%s", err.text);
     else code = session_open(&m, o);
     if (!code && engine_open(&c.e, m, &eo, &err)) code = cmd_fail(&err);
     if (!code) {

@@ -299,6 +299,9 @@ enum brrr_status params_from_options(const struct options *o, struct gen_params 
     g->sample.repetition_penalty = o->repeat;
     g->sample.presence_penalty = o->presence;
     g->sample.frequency_penalty = o->frequency;
+    g->sample.no_repeat_ngram_size = o->no_repeat_ngram;
+    g->sample.epsilon_cutoff = o->epsilon;
+    g->sample.eta_cutoff = o->eta;
     g->sample.seed = o->seed;
     g->n_predict = o->n_predict;
     g->ignore_eos = o->ignore_eos;

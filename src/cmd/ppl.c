@@ -94,7 +94,11 @@ static int read_text(struct text *t, const struct brrr_model *m, const struct op
 
 static int print(const struct options *o, const struct text *t, const struct window *w)
 {
-    double nll = w->scored ? w->nll / w->scored : 0;
+    double nll = w->nll / MAX(w->scored, 1);
+
+    if (!w->scored)
+        return cmd_usage("ppl", "no token counts: the text is shorter than a window of %d tokens",
+                         t->ctx);
 
     if (o->json)
         return cmd_print_json(json_pack("{s:i, s:i, s:f, s:f}", "tokens", (int)t->ids.n, "scored",

@@ -40,6 +40,7 @@ static int check_task(const struct options *o)
     if (t && t->needs_to && !o->to)
         return cmd_usage("run", "--task %s needs --to LANG, as in --to French", t->name);
     if (t && o->raw) return cmd_usage("run", "--task and --raw exclude each other");
+    if (o->system && o->raw) return cmd_usage("run", "--system and --raw exclude each other");
     if (o->to && !(t && t->needs_to)) return cmd_usage("run", "--to belongs to --task translate");
     return EXIT_OK;
 }
@@ -198,6 +199,8 @@ static int run_one(const struct options *o, const struct engine_opts *eo)
     if (!code && session_gen_params(o, g, &err)) code = cmd_usage("run", "%s", err.text);
     if (!code) code = gather_text(o, &text);
     if (!code) code = session_open(&m, o);
+    if (!code && !m->has_template && (o->task || o->system))
+        code = cmd_usage("run", "the model has no chat template: --task and --system need one");
     if (!code) {
         bool chat = m->has_template && !o->raw;
         enum brrr_status st =

@@ -24,7 +24,7 @@ struct entry {
 struct stream {
     const struct brrr_model *m;
     struct brrr_engine *e;
-    struct gen_params *gen;
+    struct gen_params *gen, *base; /* of this line; before it: what the options say */
     struct lines in;
     struct entry *ring;
     int cap, first, n;
@@ -64,8 +64,7 @@ static enum brrr_status submit(struct stream *s, const json_t *line, uint64_t *i
     enum brrr_status st;
 
     if (!json_is_object(line)) return fail(err, BRRR_E_FORMAT, "the line is not a JSON object");
-    gen_params_init(s->gen);
-    s->gen->sample.temperature = 0; /* greedy unless asked */
+    *s->gen = *s->base;
     st = params_gen(line, own_keys, s->gen, err);
     if (!st) st = line_ids(s, line, &ids, err);
     if (!st) st = engine_submit(s->e, ids.id, ids.n, s->gen, id, err);
@@ -190,27 +189,49 @@ static int serve_lines(struct stream *s)
     return code == EXIT_RUN && ferror(stdout) ? EXIT_OK : code;
 }
 
+/* Options that were given hold for lines that do not say otherwise; the defaults of the other
+ * options are those of a person at a terminal and hold for none: greedy unless asked. */
+static enum brrr_status base_params(const struct options *o, struct gen_params *base,
+                                    struct brrr_error *err)
+{
+    struct options plain = *o;
+    struct gen_params off;
+
+    gen_params_init(&off);
+    if (!OPTION_GIVEN(o, n_predict)) plain.n_predict = off.n_predict;
+    if (!OPTION_GIVEN(o, temperature)) plain.temperature = off.sample.temperature;
+    if (!OPTION_GIVEN(o, top_k)) plain.top_k = off.sample.top_k;
+    if (!OPTION_GIVEN(o, top_p)) plain.top_p = off.sample.top_p;
+    if (!OPTION_GIVEN(o, min_p)) plain.min_p = off.sample.min_p;
+    return params_from_options(&plain, base, err);
+}
+
 int run_jsonl(const struct options *o, const struct engine_opts *eo)
 {
     struct stream s = { .cap = o->parallel };
     struct brrr_model *m = NULL;
     struct brrr_error err;
-    int code = session_open(&m, o);
+    int code = EXIT_OK;
 
-    if (code) return code;
-    s.m = m;
     s.ring = calloc((size_t)s.cap, sizeof(*s.ring));
     s.gen = malloc(sizeof(*s.gen));
+    s.base = malloc(sizeof(*s.base));
+    if (!s.ring || !s.gen || !s.base) code = EXIT_NOMEM;
+    else if (base_params(o, s.base, &err)) code = cmd_usage("run", "%s", err.text);
+    else code = session_open(&m, o);
+    s.m = m;
     session_catch_interrupt();
-    if (!s.ring || !s.gen) code = EXIT_NOMEM;
-    else if (engine_open(&s.e, m, eo, &err)) code = cmd_fail(&err);
+    if (code) goto out;
+    if (engine_open(&s.e, m, eo, &err)) code = cmd_fail(&err);
     else code = serve_lines(&s);
+out:
     while (s.n-- > 0)
         entry_fini(&s.ring[(s.first + s.n) % s.cap]);
     brrr_engine_close(s.e);
     lines_fini(&s.in);
     free(s.ring);
     free(s.gen);
+    free(s.base);
     brrr_model_close(m);
     return code;
 }

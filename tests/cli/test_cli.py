@@ -71,6 +71,11 @@ def test_help_lists_only_what_the_verb_takes(brrr):
     (["run", "--temp", "nan"], "'nan' is not a number"),
     (["run", "--temp", "1e999"], "'1e999' is not a number"),
     (["run", "--seed", "-1"], "'-1' is not a whole number from 0"),
+    (["run", "--no-repeat-ngram-size", "65", "x"], "no_repeat_ngram_size is 65"),
+    (["run", "--epsilon-cutoff", "2", "x"], "epsilon_cutoff is 2"),
+    (["run", "--eta-cutoff", "2", "x"], "eta_cutoff is 2"),
+    (["run", "--jsonl", "--top-p", "2"], "top_p is 2"),
+    (["run", "--raw", "--system", "Be brief.", "x"], "exclude each other"),
     (["run", *["--stop", "x"] * 17], "16 times at most"),
     (["run", "-vx"], "unknown option '-vx'"),
     (["tokenize", "--", *["x"] * 17], "too many operands"),
@@ -179,3 +184,10 @@ def test_example_on_the_library(brrr, default_model):
     p = subprocess.run([example, default_model, question], capture_output=True, check=False)
     want = brrr(["run", "-q", "-m", default_model, "--temp", "0", "-n", "64", "-p", question])
     assert p.returncode == OK and p.stderr == b"" and p.stdout == want.stdout
+
+
+def test_ppl_of_less_than_a_window_is_no_number(brrr, default_model, tmp_path):
+    (tmp_path / "short.txt").write_text("Too short for half of a window.")
+    p = brrr(["ppl", "-q", "-m", default_model, "-f", tmp_path / "short.txt", "--ctx", "64",
+              "--score", "half"])
+    assert p.returncode == USAGE and "no token counts" in one_line(p)

@@ -6,6 +6,9 @@ the gguf package, and the reference below follows the papers line by line.
 """
 import json
 import math
+import signal
+import subprocess
+import time
 import zlib
 
 import gguf
@@ -211,9 +214,10 @@ def tiny(tmp_path_factory):
     return path
 
 
-def answers(brrr, path, *lines):
+def answers(brrr, path, *lines, options=()):
     text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-    out = brrr(["run", "-m", path, "--jsonl", "--parallel", "2"], input=text, timeout=60)
+    out = brrr(["run", "-m", path, "--jsonl", "--parallel", "2", *options], input=text,
+               timeout=60)
     assert out.returncode == 0, out.stderr.decode()
     return [json.loads(line) for line in out.stdout.splitlines()]
 
@@ -224,6 +228,33 @@ def test_an_error_in_any_alphabet_does_not_stop_the_stream(brrr, tiny):
     *bad, good = answers(brrr, tiny, *({"ids": [1], n: 1} for n in names), {"ids": [1, 2]})
     assert all("unknown parameter" in a["error"] for a in bad)
     assert len(good["ids"]) == 128
+
+
+def test_options_hold_for_lines_that_do_not_say_otherwise(brrr, tiny):
+    line = {"ids": [1, 2, 3], "seed": 5}
+    hot = line | {"temperature": 1.5, "n_predict": 9}
+    want, greedy = answers(brrr, tiny, hot, line | {"n_predict": 4})
+    got, own = answers(brrr, tiny, line, line | {"temperature": 0, "n_predict": 4},
+                       options=["-n", "9", "--temp", "1.5"])
+    assert got["ids"] == want["ids"] and own["ids"] == greedy["ids"] != want["ids"][:4]
+    once, = answers(brrr, tiny, line | {"n_predict": 60}, options=["--no-repeat-ngram-size", "1"])
+    assert len(set(once["ids"]) | {1, 2, 3}) == 63
+
+
+def test_a_task_needs_a_template(brrr, tiny):
+    for option in (["--task", "summarize"], ["--system", "Be brief."]):
+        p = brrr(["run", "-m", tiny, *option, "text"])
+        assert p.returncode == 2 and b"no chat template" in p.stderr and not p.stdout
+
+
+@pytest.mark.parametrize("sent, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_chat_ended_while_it_waits(brrr, tiny, sent, code):
+    with subprocess.Popen([brrr.path, "chat", "-q", "-m", tiny], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE) as p:
+        assert b"ChatML" in p.stderr.readline()
+        time.sleep(0.3)
+        p.send_signal(sent)
+        assert p.wait(timeout=20) == code
 
 
 def test_no_token_is_made_where_none_is_asked_for(brrr, tiny):
