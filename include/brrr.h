@@ -111,15 +111,15 @@ BRRR_API void brrr_engine_close(struct brrr_engine *e); /* NULL is allowed; canc
 
 /* How one answer is made. Start from brrr_gen_default(): greedy, 128 tokens. */
 struct brrr_gen {
-    int n_predict;                 /* tokens at most; <= 0: until the context is full     */
-    bool ignore_eos;               /* do not stop at the model's stop tokens              */
-    uint64_t seed;                 /* same seed, same prompt, same parameters: same text  */
-    float temperature;             /* 0: greedy                                           */
-    int top_k;                     /* 0: off                                              */
-    float top_p, min_p, typical_p; /* 1, 0, 1: off                         */
-    float repetition_penalty;      /* 1: off                               */
-    float frequency_penalty, presence_penalty; /* 0: off                        */
-    const char *const *stop;                   /* strings that end the answer, not part of it     */
+    int n_predict;                  /* tokens at most; <= 0: until the context is full     */
+    bool ignore_eos;                /* do not stop at the model's stop tokens              */
+    uint64_t seed;                  /* same seed, same prompt, same parameters: same text  */
+    double temperature;             /* 0: greedy                                           */
+    int top_k;                      /* 0: off                                              */
+    double top_p, min_p, typical_p; /* 1, 0, 1: off                         */
+    double repetition_penalty;      /* 1: off                               */
+    double frequency_penalty, presence_penalty; /* 0: off                        */
+    const char *const *stop; /* strings that end the answer, not part of it     */
     size_t n_stop;
 };
 BRRR_API void brrr_gen_default(struct brrr_gen *g);

@@ -173,6 +173,49 @@ static void a_small_buffer_loses_nothing(void **state)
     tiny_close(&m, &t);
 }
 
+/* brrr_engine_submit() hands every field on: the same tokens as the parameters themselves. */
+static void the_public_header_says_the_same(void **state)
+{
+    static struct gen_params g;
+    struct engine_opts o = { .n_threads = 1, .ctx = 200 };
+    struct engine_event in;
+    struct brrr_event ev;
+    struct brrr_engine *e;
+    struct brrr_gen gen;
+    struct brrr_model m;
+    struct tiny t;
+    int32_t prompt[20], want[40];
+    uint64_t id;
+    int n_want = 0, n_got = 0, n;
+
+    (void)state;
+    tiny_open(&m, &t, &(struct tiny_spec){ "llama", 1, 0, 256, QT_Q4_1 }, false);
+    assert_int_equal(engine_open(&e, &m, &o, NULL), BRRR_OK);
+    prompt_of(prompt, 20, 0);
+    gen_params_init(&g);
+    brrr_gen_default(&gen);
+    gen.n_predict = g.n_predict = 40;
+    gen.seed = g.sample.seed = 3;
+    gen.temperature = g.sample.temperature = 1.7;
+    gen.top_k = g.sample.top_k = 90;
+    gen.top_p = g.sample.top_p = 0.97;
+    gen.min_p = g.sample.min_p = 0.001;
+    gen.typical_p = g.sample.typical_p = 0.98;
+    gen.repetition_penalty = g.sample.repetition_penalty = 1.1;
+    gen.frequency_penalty = g.sample.frequency_penalty = 0.2;
+    gen.presence_penalty = g.sample.presence_penalty = 0.3;
+    assert_int_equal(engine_submit(e, prompt, 20, &g, &id, NULL), BRRR_OK);
+    while ((n = engine_poll(e, &in, 1)) >= 0)
+        if (n) want[n_want++] = in.token;
+    assert_int_equal(brrr_engine_submit(e, prompt, 20, &gen, &id, NULL), BRRR_OK);
+    while ((n = brrr_engine_poll(e, &ev, 1)) >= 0)
+        if (n) assert_int_equal(ev.token, want[n_got++]);
+    assert_int_equal(n_want, 40);
+    assert_int_equal(n_got, 40);
+    brrr_engine_close(e);
+    tiny_close(&m, &t);
+}
+
 static void cancel_ends_running_and_waiting(void **state)
 {
     struct engine_event ev[LIMIT_PARALLEL];
@@ -308,6 +351,7 @@ int main(void)
         cmocka_unit_test(same_bits_with_windows),
         cmocka_unit_test(a_wide_window_changes_nothing),
         cmocka_unit_test(a_small_buffer_loses_nothing),
+        cmocka_unit_test(the_public_header_says_the_same),
         cmocka_unit_test(cancel_ends_running_and_waiting),
         cmocka_unit_test(refusals_say_why),
         cmocka_unit_test(prefill_equals_token_by_token),
