@@ -221,5 +221,9 @@ int verb_run(const struct options *o)
     int code;
 
     if ((code = session_engine_opts(&eo, o)) || (code = check_task(o))) return code;
+    if (o->jsonl && (o->prompt || o->file || o->task || o->system || o->raw))
+        return cmd_usage("run",
+                         "with --jsonl each line brings its text: no -p, -f, --task, --system, "
+                         "--raw beside it");
     return o->jsonl ? run_jsonl(o, &eo) : run_one(o, &eo);
 }

@@ -91,10 +91,9 @@ static void put_rest(struct request *r, struct engine_event *ev)
 
 static bool is_stop(const struct request *r, const struct brrr_model *m, int32_t token)
 {
-    if (r->gen.ignore_eos) return false;
     for (int i = 0; i < r->gen.n_stop_id; i++)
         if (r->gen.stop_id[i] == token) return true;
-    return m->tok && tokenizer_is_stop(m->tok, token);
+    return !r->gen.ignore_eos && m->tok && tokenizer_is_stop(m->tok, token);
 }
 
 static void fill_timings(const struct request *r, struct engine_timings *t)

@@ -211,7 +211,14 @@ enum brrr_status bind_plan(struct binder *b, const struct gguf *g, bool precisio
     if ((st = hparams_read(&b->plan.hp, g, b->arch->name, err))) return st;
     if (b->arch->hparams && (st = b->arch->hparams(&b->plan.hp, g, err))) return st;
     if ((st = read_vocab(b, err))) return st;
-    return walk(b, err);
+    if ((st = walk(b, err))) return st;
+    if (b->plan.hp.rope[0].scaling == ROPE_LONG && !gguf_find_tensor(g, "rope_factors_long.weight"))
+        return fail(
+            err, BRRR_E_UNSUPPORTED,
+            "%s: %s.rope.scaling.type is 'longrope', but tensor rope_factors_long.weight is "
+            "missing",
+            gguf_path(g), b->arch->name);
+    return BRRR_OK;
 }
 
 enum brrr_status bind_model(struct binder *b, struct brrr_error *err)
