@@ -163,10 +163,11 @@ replay() {
 corpus() { echo "tests/fuzz/corpus/${1#fuzz_}"; }
 
 smoke_one() { # TARGET
-    local work=build/test/fuzz/$1
+    local work=build/test/fuzz/$1 dict=tests/fuzz/${1#fuzz_}.dict words=()
     mkdir -p "$work"
+    if [[ -f $dict ]]; then words=("-dict=$dict"); fi
     "build/fuzz/tests/fuzz/$1" -max_total_time=$SMOKE_SECONDS -timeout=10 -rss_limit_mb=2048 \
-        -print_final_stats=1 -artifact_prefix="$work-" "$work" "$(corpus "$1")" \
+        -print_final_stats=1 -artifact_prefix="$work-" "${words[@]}" "$work" "$(corpus "$1")" \
         >"$work.log" 2>&1
 }
 
