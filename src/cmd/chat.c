@@ -136,12 +136,16 @@ static int converse(struct chat *c)
 
     clear(c);
     while (!code && read_line(c, &line, &text)) {
-        if (session_interrupted()) break;
+        if (session_interrupted()) {
+            free(line);
+            break;
+        }
         if (slice_is(text, "/quit") || slice_is(text, "/exit")) {
             free(line);
             return EXIT_OK;
         }
-        if (slice_is(text, "/clear")) clear(c);
+        if (c->in.too_long) fputs("brrr: the line is longer than 64 MiB\n", stderr);
+        else if (slice_is(text, "/clear")) clear(c);
         else if (slice_is(text, "/help")) fputs(help, stderr);
         else if (text.n) code = turn(c, text);
         free(line);
@@ -149,7 +153,8 @@ static int converse(struct chat *c)
     }
     if (c->tty) fputc('\n', stderr);
     if (session_terminated()) return EXIT_TERM;
-    return session_interrupted() && !c->tty ? EXIT_INT : code;
+    if (session_interrupted() && !c->tty) return EXIT_INT;
+    return code ? code : lines_end(&c->in);
 }
 
 int verb_chat(const struct options *o)

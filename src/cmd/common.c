@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cmd/cmd.h"
+#include "cmd/lines.h"
 #include "cmd/term.h"
 
 /* One table from status to exit code. */
@@ -18,7 +19,10 @@ static const int exit_codes[] = {
 
 int cmd_fail(const struct brrr_error *err)
 {
-    fprintf(stderr, "brrr: %s\n", err->text);
+    char clean[TERM_ROOM(sizeof(err->text))];
+    size_t n = term_clean(clean, err->text, strlen(err->text)); /* it may quote the file */
+
+    fprintf(stderr, "brrr: %.*s\n", (int)n, clean);
     return exit_codes[err->status];
 }
 
@@ -107,8 +111,12 @@ int cmd_print_json(json_t *v)
     char *s = json_dumps(v, JSON_COMPACT | JSON_REAL_PRECISION(9));
     int ok = s && puts(s) >= 0 && fflush(stdout) == 0;
 
-    free(s);
     json_decref(v);
+    if (!s) {
+        fputs("brrr: no memory for the answer\n", stderr);
+        return EXIT_NOMEM;
+    }
+    free(s);
     return ok ? EXIT_OK : EXIT_RUN;
 }
 
@@ -121,40 +129,24 @@ json_t *cmd_json_error(const char *text)
     return json_pack("{s:o}", "error", json_stringn(clean, term_clean(clean, text, n)));
 }
 
-static json_t *answer(json_t *(*fn)(void *, const json_t *, struct brrr_error *), void *arg,
-                      const char *line, size_t n)
-{
-    struct brrr_error err = { 0 };
-    json_error_t je;
-
-    if (n > LIMIT_LINE_BYTES) return cmd_json_error("the line is longer than 64 MiB");
-    json_t *in = json_loadb(line, n, JSON_ALLOW_NUL | JSON_DECODE_ANY, &je);
-    if (!in) {
-        snprintf(err.text, sizeof(err.text), "not JSON: %s at byte %d", je.text, je.position);
-        return cmd_json_error(err.text);
-    }
-    json_t *out = NULL;
-    if (!json_is_object(in)) snprintf(err.text, sizeof(err.text), "the line is not a JSON object");
-    else out = fn(arg, in, &err);
-    json_decref(in);
-    return out ? out : cmd_json_error(err.text);
-}
-
 int cmd_jsonl(json_t *(*fn)(void *arg, const json_t *line, struct brrr_error *err), void *arg)
 {
-    char *line = NULL;
-    size_t cap = 0;
-    ssize_t n;
+    struct lines in = { 0 };
+    struct brrr_error err = { 0 };
+    struct slice text;
+    enum lines_got got;
     int code = EXIT_OK;
 
-    while (code == EXIT_OK && (n = getline(&line, &cap, stdin)) >= 0) {
-        while (n > 0 && (line[n - 1] == '\n' || line[n - 1] == '\r'))
-            n--;
-        if (n == 0) continue;
-        json_t *out = answer(fn, arg, line, (size_t)n);
+    while (code == EXIT_OK && (got = lines_next(&in, true, &text)) != LINES_END) {
+        if (got == LINES_NONE_YET || text.n == 0) continue;
+        json_t *line = NULL, *out = NULL;
+        if (lines_json(&line, &in, text, &err) == BRRR_OK) out = fn(arg, line, &err);
+        json_decref(line);
+        if (!out) out = cmd_json_error(err.text);
         code = out ? cmd_print_json(out) : EXIT_NOMEM;
     }
-    free(line);
+    if (code == EXIT_OK) code = lines_end(&in);
+    lines_fini(&in);
     /* A closed pipe on stdout is the reader's choice. */
     return code == EXIT_RUN && ferror(stdout) ? EXIT_OK : code;
 }

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "base/limits.h"
+#include "cmd/cmd.h"
 
 enum { READ_BYTES = 1 << 16 };
 
@@ -18,50 +18,67 @@ static bool readable(void)
     return poll(&p, 1, 0) > 0;
 }
 
-/* Read once; false at the end of the input or when memory is short. A signal reads nothing. */
-static bool fill(struct lines *l)
+/* Room for one more read behind the unread bytes, which move to the front. */
+static bool make_room(struct lines *l)
 {
     if (l->at > 0) {
         memmove(l->buf, l->buf + l->at, l->n - l->at);
         l->n -= l->at;
         l->at = 0;
     }
-    if (l->cap - l->n < READ_BYTES) {
-        size_t cap = 2 * l->cap + 2 * READ_BYTES;
-        char *p = realloc(l->buf, cap);
-        if (!p) return false;
-        l->buf = p;
-        l->cap = cap;
+    if (l->cap - l->n >= READ_BYTES) return true;
+    size_t cap = 2 * l->cap + 2 * READ_BYTES;
+    char *p = realloc(l->buf, cap);
+    if (!p) return false;
+    l->buf = p;
+    l->cap = cap;
+    return true;
+}
+
+/* Read once; false at the end of the input or when it fails. A signal reads nothing. */
+static bool fill(struct lines *l)
+{
+    if (!make_room(l)) {
+        l->error = ENOMEM;
+        return false;
     }
     ssize_t got = read(STDIN_FILENO, l->buf + l->n, l->cap - l->n);
     if (got < 0 && errno == EINTR) {
         l->signalled = true;
         return true;
     }
+    if (got < 0) l->error = errno;
     if (got <= 0) return false;
     l->n += (size_t)got;
     return true;
 }
 
-static void cut(struct slice *out)
+/* The bytes up to the next end of a line, without it; false when they are not all there. */
+static bool take(struct lines *l, struct slice *out)
 {
+    size_t left = l->n - l->at;
+    const char *from = l->buf + l->at;
+    const char *nl = left > l->seen ? memchr(from + l->seen, '\n', left - l->seen) : NULL;
+
+    l->seen = left;
+    if (!nl && !(l->eof && left) && left <= LIMIT_LINE_BYTES) return false;
+    *out = (struct slice){ from, nl ? (size_t)(nl - from) : left };
+    l->at += out->n + (nl != NULL);
+    l->seen = 0;
+    l->too_long = out->n > LIMIT_LINE_BYTES;
+    l->skipping = !nl && !l->eof;
     while (out->n > 0 && out->p[out->n - 1] == '\r')
         out->n--;
+    return true;
 }
 
 enum lines_got lines_next(struct lines *l, bool block, struct slice *out)
 {
     for (;;) {
-        size_t left = l->n - l->at;
-        const char *from = l->buf + l->at, *nl = left ? memchr(from, '\n', left) : NULL;
-        bool whole = nl || (l->eof && left) || left > LIMIT_LINE_BYTES;
-        if (whole) {
-            size_t n = nl ? (size_t)(nl - from) : left;
-            l->too_long = n > LIMIT_LINE_BYTES;
-            *out = (struct slice){ from, n };
-            l->at += n + (nl != NULL);
-            cut(out);
-            return LINES_LINE;
+        bool rest = l->skipping;
+        if (take(l, out)) {
+            if (!rest) return LINES_LINE;
+            continue;
         }
         if (l->eof) return LINES_END;
         if (!block && !readable()) return LINES_NONE_YET;
@@ -71,6 +88,46 @@ enum lines_got lines_next(struct lines *l, bool block, struct slice *out)
             return LINES_NONE_YET;
         }
     }
+}
+
+int lines_end(const struct lines *l)
+{
+    if (!l->error) return EXIT_OK;
+    fprintf(stderr, "brrr: standard input: %s\n", strerror(l->error));
+    return l->error == ENOMEM ? EXIT_NOMEM : EXIT_RUN;
+}
+
+/* Does any bracket open deeper than LIMIT_JSON_DEPTH? The parser would recurse that far. */
+static bool too_deep(struct slice text)
+{
+    bool in_string = false;
+    int depth = 0;
+
+    for (size_t i = 0; i < text.n; i++) {
+        char c = text.p[i];
+        if (c == '"') in_string = !in_string;
+        else if (c == '\\' && in_string) i++;
+        else if (!in_string && (c == '[' || c == '{') && ++depth > LIMIT_JSON_DEPTH) return true;
+        else if (!in_string && (c == ']' || c == '}')) depth--;
+    }
+    return false;
+}
+
+enum brrr_status lines_json(json_t **out, const struct lines *l, struct slice text,
+                            struct brrr_error *err)
+{
+    json_error_t je;
+
+    *out = NULL;
+    if (l->too_long) return fail(err, BRRR_E_LIMIT, "the line is longer than 64 MiB");
+    if (too_deep(text))
+        return fail(err, BRRR_E_LIMIT, "not JSON: nested deeper than %d levels", LIMIT_JSON_DEPTH);
+    *out = json_loadb(text.p, text.n, JSON_ALLOW_NUL | JSON_DECODE_ANY, &je);
+    if (!*out) return fail(err, BRRR_E_FORMAT, "not JSON: %s at byte %d", je.text, je.position);
+    if (json_is_object(*out)) return BRRR_OK;
+    json_decref(*out);
+    *out = NULL;
+    return fail(err, BRRR_E_FORMAT, "the line is not a JSON object");
 }
 
 void lines_fini(struct lines *l)

@@ -63,7 +63,6 @@ static enum brrr_status submit(struct stream *s, const json_t *line, uint64_t *i
     struct ids ids = { 0 };
     enum brrr_status st;
 
-    if (!json_is_object(line)) return fail(err, BRRR_E_FORMAT, "the line is not a JSON object");
     *s->gen = *s->base;
     st = params_gen(line, own_keys, s->gen, err);
     if (!st) st = line_ids(s, line, &ids, err);
@@ -77,14 +76,10 @@ static void start(struct stream *s, struct slice text)
 {
     struct entry *en = &s->ring[(s->first + s->n++) % s->cap];
     struct brrr_error err = { 0 };
-    json_error_t je;
+    json_t *line;
 
     *en = (struct entry){ .ids = json_array() };
-    json_t *line = s->in.too_long ? NULL : json_loadb(text.p, text.n, JSON_ALLOW_NUL, &je);
-    if (s->in.too_long)
-        fail(&err, BRRR_E_LIMIT, "the line is longer than %d bytes", LIMIT_LINE_BYTES);
-    else if (!line) fail(&err, BRRR_E_FORMAT, "not JSON: %s at byte %d", je.text, je.position);
-    if (!line || submit(s, line, &en->id, &err)) {
+    if (lines_json(&line, &s->in, text, &err) || submit(s, line, &en->id, &err)) {
         en->id = 0;
         en->out = cmd_json_error(err.text);
     }
@@ -186,6 +181,7 @@ static int serve_lines(struct stream *s)
         code = print_ready(s);
     }
     if (session_interrupted()) return session_terminated() ? EXIT_TERM : EXIT_INT;
+    if (!code) return lines_end(&s->in);
     return code == EXIT_RUN && ferror(stdout) ? EXIT_OK : code;
 }
 
