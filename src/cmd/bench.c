@@ -95,7 +95,7 @@ static enum brrr_status run_once(struct brrr_engine *e, const struct result *r, 
         st = engine_submit(e, prompt, (size_t)r->n_prompt, g, &id, err);
     *latency = 0;
     double t0 = clock_now(), first = 0;
-    while (!st && (n = engine_poll(e, ev, LIMIT_PARALLEL)) >= 0) {
+    while (!st && !session_interrupted() && (n = engine_poll(e, ev, LIMIT_PARALLEL)) >= 0) {
         if (first == 0 && n > 0) first = clock_now();
         for (int i = 0; i < n; i++)
             if (ev[i].finish && r->n_gen > 1)
@@ -247,8 +247,9 @@ static int make_cases(struct bench *b)
     if (!n_len || !n_size)
         return cmd_usage("bench", "-p and -b take numbers from 1, as 128,512 (batch at most %d)",
                          LIMIT_PARALLEL);
-    if (n_gen < 2 || b->o->repeats < 1 || b->o->repeats > MAX_REPEATS)
-        return cmd_usage("bench", "-n counts from 2, --repeats from 1 to %d", MAX_REPEATS);
+    if (n_gen < 2 || n_gen > LIMIT_CTX || b->o->repeats < 1 || b->o->repeats > MAX_REPEATS)
+        return cmd_usage("bench", "-n is from 2 to %d, --repeats from 1 to %d", LIMIT_CTX,
+                         MAX_REPEATS);
     for (int i = 0; i < n_len; i++)
         b->result[b->n_result++] =
             (struct result){ .name = "prefill", .n_prompt = len[i], .n_gen = 1, .batch = 1 };
@@ -272,7 +273,8 @@ int verb_bench(const struct options *o)
     for (int i = 0; !st && i < b.n_result; i++)
         st = run_case(&b, &b.result[i], &err);
     if (!st) st = measure_read(&b, &err);
-    if (st) code = session_interrupted() ? EXIT_INT : cmd_fail(&err);
+    if (session_interrupted()) code = session_terminated() ? EXIT_TERM : EXIT_INT;
+    else if (st) code = cmd_fail(&err);
     else if (o->json) code = print_json(&b);
     else print_table(&b);
     brrr_model_close(b.m);

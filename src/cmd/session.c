@@ -42,9 +42,12 @@ int session_engine_opts(struct engine_opts *eo, const struct options *o)
     eo->kv_type = strcmp(kv, "f32") == 0 ? KV_F32 : KV_F16;
     if (o->ctx < 0) return cmd_usage(o->verb, "--ctx-size counts from 0");
     /* Zero is the engine's word for "choose": only the absent option may say it. */
-    if ((OPTION_GIVEN(o, n_threads) && o->n_threads < 1) ||
-        (OPTION_GIVEN(o, chunk) && o->chunk < 1) || o->parallel < 1)
-        return cmd_usage(o->verb, "--threads, --chunk and --parallel count from 1");
+    if (OPTION_GIVEN(o, n_threads) && (o->n_threads < 1 || o->n_threads > LIMIT_THREADS))
+        return cmd_usage(o->verb, "--threads is from 1 to %d", LIMIT_THREADS);
+    if (OPTION_GIVEN(o, chunk) && (o->chunk < 1 || o->chunk > LIMIT_CHUNK))
+        return cmd_usage(o->verb, "--chunk is from 1 to %d", LIMIT_CHUNK);
+    if (o->parallel < 1 || o->parallel > LIMIT_PARALLEL)
+        return cmd_usage(o->verb, "--parallel is from 1 to %d", LIMIT_PARALLEL);
     return EXIT_OK;
 }
 
