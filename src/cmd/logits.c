@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/mem.h"
 #include "cmd/session.h"
 #include "engine/eval.h"
 
@@ -67,6 +68,20 @@ static bool take_row(void *arg, int row, const float *logits)
     return true;
 }
 
+/* Enough memory for an answer of n rows? It is built as a whole before it is printed. */
+static bool check_size(const struct state *s, size_t n, struct brrr_error *err)
+{
+    enum { BYTES_PAIR = 256, BYTES_NUMBER = 96 }; /* as JSON values and once more as text */
+    size_t row = s->top ? (size_t)s->top * BYTES_PAIR : (size_t)s->n_vocab * BYTES_NUMBER, need;
+
+    if (size_mul(&need, row, s->all ? n : 1) && need <= mem_available() / 2) return true;
+    fail(err, BRRR_E_NOMEM,
+         "the logits of %zu positions need %zu MiB, half of %zu MiB may be used; "
+         "ask for fewer with \"top\" or in parts",
+         n, need >> 20, mem_available() >> 20);
+    return false;
+}
+
 static json_t *answer(void *arg, const json_t *line, struct brrr_error *err)
 {
     struct state *s = arg;
@@ -83,6 +98,9 @@ static json_t *answer(void *arg, const json_t *line, struct brrr_error *err)
         fail(err, BRRR_E_FORMAT, "\"top\" must be a number from 0, \"all_positions\" a boolean");
         return NULL;
     }
+    s->top = top ? (int)MIN(json_integer_value(top), s->n_vocab) : 10;
+    s->all = json_is_true(all);
+    if (!check_size(s, n, err)) return NULL;
     int32_t *id = malloc(n * sizeof(*id));
     if (!id) {
         fail(err, BRRR_E_NOMEM, "no memory for %zu ids", n);
@@ -93,8 +111,6 @@ static json_t *answer(void *arg, const json_t *line, struct brrr_error *err)
         bool ok = json_is_integer(json_array_get(ids, i)) && v >= 0 && v <= INT32_MAX;
         id[i] = ok ? (int32_t)v : -1; /* refused by eval_run() with its index */
     }
-    s->top = top ? (int)MIN(json_integer_value(top), s->n_vocab) : 10;
-    s->all = json_is_true(all);
     s->rows = s->all ? json_array() : NULL;
     struct eval_rows rows = { s->all, take_row, s };
     enum brrr_status st = eval_run(s->eval, id, (int)n, &rows, err);

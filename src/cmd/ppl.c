@@ -7,6 +7,7 @@
  * the first of a window without BOS, the short last window included; half: the
  * second half of each full window. --ctx 0: one pass over everything.
  */
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -94,16 +95,21 @@ static int read_text(struct text *t, const struct brrr_model *m, const struct op
 
 static int print(const struct options *o, const struct text *t, const struct window *w)
 {
-    double nll = w->nll / MAX(w->scored, 1);
+    double nll = w->nll / MAX(w->scored, 1), ppl = MIN(exp(nll), DBL_MAX);
+    struct brrr_error err;
 
     if (!w->scored)
         return cmd_usage("ppl", "no token counts: the text is shorter than a window of %d tokens",
                          t->ctx);
 
+    if (!isfinite(nll)) {
+        fail(&err, BRRR_E_LIMIT, "the model's logits are not finite: no perplexity");
+        return cmd_fail(&err);
+    }
     if (o->json)
         return cmd_print_json(json_pack("{s:i, s:i, s:f, s:f}", "tokens", (int)t->ids.n, "scored",
-                                        w->scored, "nll", nll, "ppl", exp(nll)));
-    printf("perplexity %.4f (%d of %d tokens scored, windows of %d, mean nll %.5f)\n", exp(nll),
+                                        w->scored, "nll", nll, "ppl", ppl));
+    printf("perplexity %.4f (%d of %d tokens scored, windows of %d, mean nll %.5f)\n", ppl,
            w->scored, (int)t->ids.n, t->ctx, nll);
     return EXIT_OK;
 }

@@ -11,8 +11,10 @@
 #include <unistd.h>
 
 #include "cmd/cmd.h"
+#include "cmd/term.h"
 #include "format/gguf.h"
 #include "text/tokenizer.h"
+#include "text/unicode.h"
 
 enum { PIECE_SHOWN = 256 };
 
@@ -133,13 +135,22 @@ static enum brrr_status read_text(const struct options *o, struct slice *out,
 /* A piece between quotes, with what a terminal would not show as \x.. */
 static void print_piece(struct slice s)
 {
+    char clean[TERM_ROOM(4)];
+    uint32_t code;
+
     putchar('"');
-    for (size_t i = 0; i < s.n && i < PIECE_SHOWN; i++) {
-        unsigned char c = (unsigned char)s.p[i];
-        if (c == '\n') fputs("\\n", stdout);
-        else if (c == '"' || c == '\\') printf("\\%c", c);
-        else if (c < 0x20 || c == 0x7f) printf("\\x%02x", c);
-        else putchar(c);
+    for (size_t i = 0, len; i < s.n && i < PIECE_SHOWN; i += len) {
+        const char *p = s.p + i;
+        int k = utf8_next(p, s.n - i, &code);
+        len = k > 0 ? (size_t)k : 1;
+        bool shown =
+            k > 0 && *p != '\t' && term_clean(clean, p, len) == len && memcmp(clean, p, len) == 0;
+        if (*p == '\n') fputs("\\n", stdout);
+        else if (*p == '"' || *p == '\\') printf("\\%c", *p);
+        else if (shown) fwrite(p, 1, len, stdout);
+        else
+            for (size_t j = 0; j < len; j++)
+                printf("\\x%02x", (unsigned char)p[j]);
     }
     puts(s.n > PIECE_SHOWN ? "..." : "\"");
 }
@@ -208,7 +219,7 @@ static int show_text(const struct tokenizer *t, struct slice in)
         }
     }
     if (tokenizer_decode(t, ids.id, ids.n, true, &text, &err)) goto error;
-    fwrite(text.p, 1, text.n, stdout);
+    term_write(stdout, text.p, text.n);
     if (isatty(STDOUT_FILENO)) putchar('\n');
     free((void *)text.p);
     ids_free(&ids);
