@@ -8,6 +8,8 @@
  * it leaves, as does Ctrl-D. Without a terminal each input line is a turn.
  */
 #include <editline/readline.h>
+#include <langinfo.h>
+#include <locale.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -31,7 +33,7 @@ struct chat {
 static const char help[] = "/help   this list\n"
                            "/clear  forget the conversation\n"
                            "/quit   leave (also Ctrl-D)\n"
-                           "Ctrl-C  stop an answer\n";
+                           "Ctrl-C  stop an answer; at the prompt, leave\n";
 
 static bool put(void *arg, struct slice text)
 {
@@ -116,6 +118,14 @@ static int turn(struct chat *c, struct slice text)
     return code;
 }
 
+/* Libedit drops what is no character of the locale. The text is UTF-8 even where none is set, as
+ * in many containers. Nothing else depends on the locale. */
+static void set_locale(void)
+{
+    if (!setlocale(LC_CTYPE, "") || strcmp(nl_langinfo(CODESET), "UTF-8") != 0)
+        setlocale(LC_CTYPE, "C.UTF-8");
+}
+
 /* A line of input; false at the end. In a terminal *line is malloc'ed. */
 static bool read_line(struct chat *c, char **line, struct slice *text)
 {
@@ -176,6 +186,7 @@ int verb_chat(const struct options *o)
         c.m = m;
         session_catch_interrupt();
         if (!m->has_template) fputs("(the model has no chat template; using ChatML)\n", stderr);
+        if (c.tty) set_locale();
         if (c.tty) fputs("Ask something. /help lists commands, Ctrl-D leaves.\n", stderr);
         code = converse(&c);
     }

@@ -2,6 +2,7 @@
 """The command line itself: help, mistakes, exit codes. The codes are listed in src/cmd/cmd.h."""
 import os
 import pathlib
+import pty
 import re
 import subprocess
 
@@ -9,6 +10,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 OK, RUN, USAGE, MODEL, NOMEM, DISK = 0, 1, 2, 3, 4, 8
+TINY = ROOT / "tests/fuzz/corpus/model/llama.gguf"
 VERBS = re.findall(r"^VERB\((\w+)", (ROOT / "src/cmd/verbs.def").read_text(), re.M)
 # Verbs that open a model, with what they need besides.
 OPENS = [["run", "-p", "x"], ["chat"], ["tokenize", "x"], ["logits", "--jsonl"],
@@ -191,3 +193,23 @@ def test_ppl_of_less_than_a_window_is_no_number(brrr, default_model, tmp_path):
     p = brrr(["ppl", "-q", "-m", default_model, "-f", tmp_path / "short.txt", "--ctx", "64",
               "--score", "half"])
     assert p.returncode == USAGE and "no token counts" in one_line(p)
+
+
+def test_chat_takes_characters_in_every_locale(brrr):
+    """Libedit drops what the locale does not know, and many containers have none."""
+    mine, theirs = pty.openpty()
+    with subprocess.Popen([brrr.path, "chat", "-m", TINY, "-n", "1"], stdin=theirs, stdout=theirs,
+                          stderr=theirs, env={"TERM": "xterm", "LC_ALL": "C"}) as p:
+        os.close(theirs)
+        seen = b""
+        while b"> " not in seen:
+            seen += os.read(mine, 4096)
+        os.write(mine, "é日\n/quit\n".encode())
+        try:
+            while piece := os.read(mine, 4096):
+                seen += piece
+        except OSError:  # the end of a terminal
+            pass
+        assert p.wait(timeout=60) == OK
+    os.close(mine)
+    assert "é日" in seen.decode(errors="replace") and b"answer 1 token" in seen, seen
