@@ -138,6 +138,16 @@ static bool read_line(struct chat *c, char **line, struct slice *text)
     return true;
 }
 
+/* A slash and one word is meant for us, and so is a typing error in it. */
+static bool is_command(struct slice text)
+{
+    size_t i = 1;
+
+    while (i < text.n && text.p[i] >= 'a' && text.p[i] <= 'z')
+        i++;
+    return text.n > 1 && text.p[0] == '/' && i == text.n;
+}
+
 static int converse(struct chat *c)
 {
     char *line;
@@ -157,6 +167,8 @@ static int converse(struct chat *c)
         if (c->in.too_long) fputs("brrr: the line is longer than 64 MiB\n", stderr);
         else if (slice_is(text, "/clear")) clear(c);
         else if (slice_is(text, "/help")) fputs(help, stderr);
+        else if (is_command(text))
+            fprintf(stderr, "unknown command '%.*s'; /help lists them\n", (int)text.n, text.p);
         else if (text.n) code = turn(c, text);
         free(line);
         if (ferror(stdout)) return EXIT_OK;

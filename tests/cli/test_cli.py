@@ -195,6 +195,12 @@ def test_ppl_of_less_than_a_window_is_no_number(brrr, default_model, tmp_path):
     assert p.returncode == USAGE and "no token counts" in one_line(p)
 
 
+def test_chat_answers_no_mistyped_command(brrr):
+    p = brrr(["chat", "-q", "-m", TINY, "-n", "1"], input=b"/hepl\n/help\n/\n/quit\nhello\n")
+    assert p.returncode == OK and p.stdout.count(b"\n") == 1
+    assert b"unknown command '/hepl'" in p.stderr and b"/clear  forget" in p.stderr
+
+
 def test_chat_takes_characters_in_every_locale(brrr):
     """Libedit drops what the locale does not know, and many containers have none."""
     mine, theirs = pty.openpty()
