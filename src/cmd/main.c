@@ -12,6 +12,7 @@
 
 #include "base/cpu.h"
 #include "cmd/cmd.h"
+#include "cmd/suggest.h"
 
 static const struct {
     const char *name, *operands, *help;
@@ -24,10 +25,27 @@ static const struct {
 
 static void usage(FILE *to)
 {
-    fputs("usage: brrr VERB [options]\n\n", to);
+    fputs("usage: brrr VERB [options]\n       brrr --version\n\n", to);
     for (size_t i = 0; i < COUNT(verbs); i++)
         fprintf(to, "  %-9s %s\n", verbs[i].name, verbs[i].help);
     fputs("\n`brrr VERB --help` lists the options of a verb.\n", to);
+}
+
+/* A mistyped verb; or what a newcomer says first: a question, or a file. */
+static int unknown_verb(const char *word)
+{
+    struct suggestion s;
+    char buf[64];
+    const char *hint;
+
+    suggest_start(&s, word, strlen(word));
+    for (size_t i = 0; i < COUNT(verbs); i++)
+        suggest_offer(&s, verbs[i].name, strlen(verbs[i].name));
+    hint = suggest_text(&s, "", buf, sizeof(buf));
+    if (access(word, F_OK) == 0) hint = " (to talk to a model file: brrr chat FILE)";
+    else if (strchr(word, ' ')) hint = " (to get an answer to a text: brrr run TEXT)";
+    fprintf(stderr, "brrr: unknown verb '%s'%s; `brrr --help` lists them\n", word, hint);
+    return EXIT_USAGE;
 }
 
 static int dispatch(const char *word, int argc, char **argv)
@@ -43,8 +61,7 @@ static int dispatch(const char *word, int argc, char **argv)
         }
         return verbs[i].run(&o);
     }
-    fprintf(stderr, "brrr: unknown verb '%s'; `brrr --help` lists them\n", word);
-    return EXIT_USAGE;
+    return unknown_verb(word);
 }
 
 static int run(int argc, char **argv)
@@ -62,7 +79,7 @@ static int run(int argc, char **argv)
         usage(stdout);
         return EXIT_OK;
     }
-    if (strcmp(argv[1], "--version") == 0) {
+    if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "version") == 0) {
         puts("brrr " BRRR_VERSION);
         return EXIT_OK;
     }

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "cmd/cmd.h"
+#include "cmd/suggest.h"
 
 enum kind { FLAG, INT, REAL, STR, LIST, U64 };
 
@@ -87,6 +88,26 @@ static int find_long(const char *name, size_t n, unsigned verb)
             return (int)i;
     }
     return -1;
+}
+
+static bool unknown(const char *arg, size_t n, const struct options *o, unsigned verb)
+{
+    struct suggestion s;
+    char hint[64];
+
+    suggest_start(&s, arg + 2, n > 2 ? n - 2 : 0);
+    for (unsigned i = 0; i < COUNT(rows) && n > 2 && arg[1] == '-'; i++) {
+        if (!(rows[i].verbs & verb)) continue;
+        suggest_offer(&s, rows[i].name, strlen(rows[i].name));
+        for (const char *a = rows[i].alias; *a; a += strspn(a, " ")) {
+            size_t w = strcspn(a, " ");
+            suggest_offer(&s, a, w);
+            a += w;
+        }
+    }
+    cmd_usage(o->verb, "unknown option '%.*s'%s", (int)n, arg,
+              suggest_text(&s, "--", hint, sizeof(hint)));
+    return false;
 }
 
 /* llama.cpp's two-letter options with one dash. */
@@ -192,10 +213,7 @@ static bool parse_option(struct options *o, unsigned verb, int argc, char **argv
     bool is_long = arg[1] == '-';
     int r = is_long ? find_long(arg + 2, n - 2, verb) : find_short(arg, verb);
 
-    if (r < 0) {
-        cmd_usage(o->verb, "unknown option '%s'", arg);
-        return false;
-    }
+    if (r < 0) return unknown(arg, is_long ? n : strlen(arg), o, verb);
     if (is_long && arg[n] == '=') value = arg + n + 1;
     if (!is_long && arg[2] && strncmp(arg, "-ct", 3) != 0) value = arg + 2;
     if (rows[r].kind == FLAG) {

@@ -61,7 +61,14 @@ def test_help_lists_only_what_the_verb_takes(brrr):
 
 
 @pytest.mark.parametrize("args, says", [
-    (["nonsense"], "unknown verb 'nonsense'"),
+    (["nonsense"], "unknown verb 'nonsense'; "),
+    (["rnu", "x"], "unknown verb 'rnu' (did you mean 'run'?)"),
+    (["tokenise"], "(did you mean 'tokenize'?)"),
+    (["Why is the sky blue?"], "brrr run TEXT"),
+    ([TINY], "brrr chat FILE"),
+    (["x" * 1000], "xxx'; "),
+    (["run", "--temprature=1"], "unknown option '--temprature' (did you mean '--temperature'?)"),
+    (["run", "--contex", "1"], "unknown option '--contex'; "),
     (["run", "--nonsense"], "unknown option '--nonsense'"),
     (["run", "-Z"], "unknown option '-Z'"),
     (["run", "--prompt"], "--prompt needs a value (TEXT)"),
