@@ -65,6 +65,8 @@ static int gather_text(const struct options *o, struct slice *text)
     char *s;
 
     *text = (struct slice){ 0 };
+    if (!!o->prompt + !!o->file + (o->n_arg > 0) > 1)
+        return cmd_usage("run", "one text at a time: as operands, with -p or with -f");
     if (o->prompt || o->n_arg > 0) {
         s = o->prompt ? strdup(o->prompt) : join_operands(o);
         if (!s) return EXIT_NOMEM;
@@ -198,6 +200,8 @@ static int run_one(const struct options *o, const struct engine_opts *eo)
 
     if (!code && session_gen_params(o, g, &err)) code = cmd_usage("run", "%s", err.text);
     if (!code) code = gather_text(o, &text);
+    /* `cat nothere | brrr run`: a model would make up the question too. */
+    if (!code && text.n == 0 && !o->raw) code = cmd_usage("run", "the text is empty");
     if (!code) code = session_open(&m, o);
     if (!code && !m->has_template && (o->task || o->system))
         code = cmd_usage("run", "the model has no chat template: --task and --system need one");

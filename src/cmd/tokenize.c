@@ -111,7 +111,7 @@ static json_t *decode_line(void *arg, const json_t *line, struct brrr_error *err
     return out;
 }
 
-/* The input for reading: the operands, else -f FILE, else standard input. */
+/* The input for reading, ended by NUL: the operands, else -f FILE, else standard input. */
 static enum brrr_status read_text(const struct options *o, struct slice *out,
                                   struct brrr_error *err)
 {
@@ -128,8 +128,22 @@ static enum brrr_status read_text(const struct options *o, struct slice *out,
         memcpy(p + at, o->arg[i], k);
         at += k;
     }
+    p[at] = 0;
     *out = (struct slice){ p, at };
     return BRRR_OK;
+}
+
+/* What can be said before the model is opened. */
+static int check_text(const struct options *o)
+{
+    bool text = o->file || o->n_arg > 0;
+
+    if (o->jsonl && text) return cmd_usage("tokenize", "with --jsonl each line brings its text");
+    if (o->file && o->n_arg > 0)
+        return cmd_usage("tokenize", "one text at a time: as operands or with -f");
+    if (!text && !o->jsonl && isatty(STDIN_FILENO))
+        return cmd_usage("tokenize", "no text: give it as operand, with -f or on standard input");
+    return EXIT_OK;
 }
 
 /* A piece between quotes, with what a terminal would not show as \x.. */
@@ -218,6 +232,10 @@ static int show_text(const struct tokenizer *t, struct slice in)
             goto error;
         }
     }
+    if (ids.n == 0 && in.n > strspn(in.p, " \t\r\n[],")) {
+        fail(&err, BRRR_E_LIMIT, "--decode: there is no token id in the text");
+        goto error;
+    }
     if (tokenizer_decode(t, ids.id, ids.n, true, &text, &err)) goto error;
     term_write(stdout, text.p, text.n);
     if (isatty(STDOUT_FILENO)) putchar('\n');
@@ -248,13 +266,15 @@ int verb_tokenize(const struct options *o)
     struct gguf *g = NULL;
     struct tokenizer *t = NULL;
     struct brrr_error err;
+    int code;
 
     if (!path) return EXIT_USAGE;
+    if ((code = check_text(o))) return code;
     enum brrr_status st = gguf_open(&g, path, &err);
     if (st == BRRR_OK) st = tokenizer_open(&t, g, &err);
     gguf_close(g); /* the tokenizer keeps its own copies */
     if (st) return cmd_fail(&err);
-    int code = run(o, t);
+    code = run(o, t);
     tokenizer_close(t);
     return code;
 }

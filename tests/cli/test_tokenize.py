@@ -110,6 +110,9 @@ def test_for_reading(brrr, vocab, tmp_path):
 def test_decode_for_reading(brrr, vocab):
     assert brrr(["tokenize", "-m", vocab, "--decode", "259", "32,104"]).stdout == b"hello h"
     assert brrr(["tokenize", "-m", vocab, "--decode"], input="[259]\n").stdout == b"hello"
+    assert brrr(["tokenize", "-m", vocab, "--decode"], input="[ ]\n").returncode == 0
+    run = brrr(["tokenize", "-m", vocab, "--decode", "hello"])
+    assert run.returncode == 1 and b"no token id" in run.stderr and run.stdout == b""
     run = brrr(["tokenize", "-m", vocab, "--decode", "999"])
     assert run.returncode == 1 and b"there is no token 999" in run.stderr
 
