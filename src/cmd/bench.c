@@ -239,8 +239,8 @@ static int print_json(const struct bench *b)
 
 static int make_cases(struct bench *b)
 {
-    const char *p = b->o->prompt ? b->o->prompt : "512", *batch = b->o->batch ? b->o->batch : "1";
-    int n_gen = OPTION_GIVEN(b->o, n_predict) ? b->o->n_predict : 128;
+    const char *p = b->o->lengths ? b->o->lengths : "512", *batch = b->o->batch ? b->o->batch : "1";
+    int n_gen = b->o->n_decode;
     int len[MAX_CASES], size[MAX_CASES];
     int n_len = parse_list(p, len, LIMIT_CTX), n_size = parse_list(batch, size, LIMIT_PARALLEL);
 

@@ -107,8 +107,7 @@ static int turn(struct chat *c, struct slice text)
         json_array_remove(c->messages, json_array_size(c->messages) - 1);
     } else {
         code = run_stream(c->e, id, &sink);
-        run_end_line();
-        if (!c->o->quiet) session_closing_line(&sink.timings);
+        run_end(c->o, c->e, &sink);
         add_message(c, "assistant", (struct slice){ c->answer ? c->answer : "", c->n_answer });
         /* A stopped answer is an answer; a request to end is not. */
         if (code == EXIT_INT && c->tty) code = EXIT_OK;

@@ -64,6 +64,7 @@ static void options_init(struct options *o, const char *verb)
     o->typical_p = 1;
     o->repeat = 1;
     o->repeats = 5;
+    o->n_decode = 128;
 }
 
 /* True if `name` (n bytes) is one of the words in `list`, separated by spaces. */
@@ -292,5 +293,5 @@ void options_help(const char *verb, FILE *to)
     fprintf(to,
             "\nEvery option can be given in the environment: --ctx-size as BRRR_CTX_SIZE.\n"
             "Exit codes: 0 ok, 1 run-time failure, 2 usage, 3 model file invalid or unsupported,\n"
-            "4 not enough memory, 130 interrupted, 143 terminated.\n");
+            "4 not enough memory, 8 answer not written (disk), 130 interrupted, 143 terminated.\n");
 }

@@ -132,16 +132,24 @@ enum brrr_status run_raw_ids(const struct brrr_model *m, struct slice text, stru
     return st;
 }
 
-void run_end_line(void)
+void run_end(const struct options *o, const struct brrr_engine *e, const struct run_sink *sink)
 {
+    bool full = o->n_predict < 0 || sink->timings.n_gen < o->n_predict;
+
     if (!ferror(stdout)) putchar('\n');
     fflush(stdout);
+    if (o->quiet) return;
+    session_closing_line(&sink->timings);
+    if (sink->finish != BRRR_FINISH_LENGTH) return;
+    if (full) fprintf(stderr, "(cut: the context of %d tokens is full)\n", engine_options(e)->ctx);
+    else if (!OPTION_GIVEN(o, n_predict))
+        fprintf(stderr, "(cut after %d tokens: -n allows more, -n -1 as many as fit)\n",
+                o->n_predict);
 }
 
 int run_stream(struct brrr_engine *e, uint64_t id, struct run_sink *sink)
 {
     struct engine_event ev[LIMIT_PARALLEL];
-    enum brrr_finish finish = BRRR_FINISH_NONE;
     int n, done, total;
     struct progress bar;
 
@@ -152,12 +160,12 @@ int run_stream(struct brrr_engine *e, uint64_t id, struct run_sink *sink)
             progress_end(&bar);
             if (!sink->put(sink->arg, ev[i].text)) engine_cancel(e, id);
             if (ev[i].finish) sink->timings = ev[i].timings;
-            if (ev[i].finish) finish = ev[i].finish;
+            if (ev[i].finish) sink->finish = ev[i].finish;
         }
         if (session_interrupted()) engine_cancel(e, id);
     }
     progress_end(&bar);
-    return finish == BRRR_FINISH_CANCELLED && session_interrupted()
+    return sink->finish == BRRR_FINISH_CANCELLED && session_interrupted()
                ? (session_terminated() ? EXIT_TERM : EXIT_INT)
                : EXIT_OK;
 }
@@ -182,8 +190,7 @@ static int answer(const struct options *o, const struct brrr_model *m, const str
         code = cmd_fail(&err);
     } else {
         code = run_stream(e, id, &sink);
-        run_end_line();
-        if (!o->quiet) session_closing_line(&sink.timings);
+        run_end(o, e, &sink);
     }
     brrr_engine_close(e);
     return code;
@@ -225,7 +232,7 @@ int verb_run(const struct options *o)
     int code;
 
     if ((code = session_engine_opts(&eo, o)) || (code = check_task(o))) return code;
-    if (o->jsonl && (o->prompt || o->file || o->task || o->system || o->raw))
+    if (o->jsonl && (o->prompt || o->n_arg || o->file || o->task || o->system || o->raw))
         return cmd_usage("run",
                          "with --jsonl each line brings its text: no -p, -f, --task, --system, "
                          "--raw beside it");

@@ -11,14 +11,16 @@ struct run_sink {
     bool (*put)(void *arg, struct slice text);
     void *arg;
     bool quiet;
-    struct engine_timings timings; /* filled at the end */
+    struct engine_timings timings; /* filled at the end, as is finish */
+    enum brrr_finish finish;
 };
 
 /* Poll until the engine is idle; the exit code (EXIT_OK, EXIT_INT, EXIT_TERM). */
 int run_stream(struct brrr_engine *e, uint64_t id, struct run_sink *sink);
 
-/* The newline after an answer. */
-void run_end_line(void);
+/* The newline after an answer; and, unless quiet, the closing line and whether the answer was cut
+ * where nobody asked for it. */
+void run_end(const struct options *o, const struct brrr_engine *e, const struct run_sink *sink);
 
 /* Ids of a text that is continued as it is: BOS where the model asks for one, special tokens
  * parsed. */

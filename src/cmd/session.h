@@ -28,7 +28,7 @@ void session_clear_interrupt(void);
 /* SIGTERM arrived: finish and leave with EXIT_TERM. */
 bool session_terminated(void);
 
-/* "prompt 12 tokens, 850.1 tok/s | TTFT 0.05 s | 63 tokens, 250.2 tok/s | ITL 4.0 ms" on stderr. */
+/* "prompt 12 tokens, 850.1 tok/s | TTFT 0.050 s | answer 63 tokens" and so on. */
 void session_closing_line(const struct engine_timings *t);
 
 #endif

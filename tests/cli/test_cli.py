@@ -208,6 +208,14 @@ def test_ppl_of_less_than_a_window_is_no_number(brrr, default_model, tmp_path):
     assert p.returncode == USAGE and "no token counts" in one_line(p)
 
 
+@pytest.mark.parametrize("args, says", [
+    (["-n", "4"], b""), ([], b"(cut: the context of "),
+    (["-n", "-1", "-c", "64"], b"(cut: the context of 64 tokens is full)")])
+def test_an_answer_cut_by_no_wish_is_said_to_be(brrr, args, says):
+    p = brrr(["run", "-m", TINY, "--raw", "--ignore-eos", "--temp", "0", *args, "hello"])
+    assert p.returncode == OK and says in p.stderr and (b"(cut" in p.stderr) == bool(says)
+
+
 def test_chat_answers_no_mistyped_command(brrr):
     p = brrr(["chat", "-q", "-m", TINY, "-n", "1"], input=b"/hepl\n/help\n/\n/quit\nhello\n")
     assert p.returncode == OK and p.stdout.count(b"\n") == 1
