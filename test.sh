@@ -26,6 +26,7 @@ only=" $* "
 passed=0
 failed=0
 summary=()
+known=
 jobs=$(nproc)
 venv=build/venv
 
@@ -52,6 +53,7 @@ count_failed() {
 step() {
     local name=$1 log=$log_dir/$1.log start=$SECONDS code p f skipped word=ok
     shift
+    known+=" $name"
     if [[ $only != "  " && $only != *" $name "* ]]; then return; fi
     printf '%-16s ' "$name"
     "$@" >"$log" 2>&1 </dev/null
@@ -239,8 +241,14 @@ step threads threads
 step old-cpu old_cpu
 step fuzz smoke
 
+for name; do
+    if [[ "$known " != *" $name "* ]]; then
+        echo "test.sh: there is no step '$name'; the steps are:$known" >&2
+        ((failed += 1))
+    fi
+done
 echo
-printf '%s\n' "${summary[@]}"
+((${#summary[@]} == 0)) || printf '%s\n' "${summary[@]}"
 echo "all steps: $SECONDS s"
 echo "$passed passed, $failed failed"
 ((failed == 0 && passed > 0))
