@@ -17,7 +17,7 @@ PACKAGES=(gcc libc6-dev make pkg-config libjansson-dev libpcre2-dev libutf8proc-
     python3 python3-pip python3-venv ca-certificates)
 # What runs under ThreadSanitizer: the unit tests that start threads.
 THREADED=(test_pool test_engine)
-SMOKE_SECONDS=10
+SMOKE_SECONDS=${SMOKE_SECONDS:-10}
 # Small enough for emulators and sanitizers; random weights.
 TINY=tests/fuzz/corpus/model/llama.gguf
 
@@ -237,6 +237,8 @@ step unit-asan unit asan
 step replay replay
 # test_real.py computes for minutes with a sanitizer, and reads nothing that the others do not.
 step pytest-asan pytests build/asan/brrr tests/cli tests/golden --ignore=tests/golden/test_real.py
+# Only by name (make heavy).
+[[ $only != *" real-asan "* ]] || step real-asan pytests build/asan/brrr tests/golden/test_real.py
 step threads threads
 step old-cpu old_cpu
 step fuzz smoke

@@ -15,13 +15,14 @@
 #include "cmd/session.h"
 #include "cmd/term.h"
 
-/* What --task asks for. %s is the language, where there is one. */
+/* What --task asks for; the language stands between the two parts, where there is one. */
 static const struct task {
-    const char *name, *before;
+    const char *name, *before, *after;
     bool needs_to;
 } tasks[] = {
-    { "summarize", "Summarize the following text in a few sentences.", false },
-    { "translate", "Translate the following text to %s. Answer with the translation only.", true },
+    { "summarize", "Summarize the following text in a few sentences.", "", false },
+    { "translate", "Translate the following text to ", ". Answer with the translation only.",
+      true },
 };
 
 static const struct task *find_task(const char *name)
@@ -86,22 +87,15 @@ static int gather_text(const struct options *o, struct slice *text)
 static json_t *user_message(const struct options *o, struct slice text)
 {
     const struct task *t = o->task ? find_task(o->task) : NULL;
-    json_t *content;
     char *joined = NULL;
-    int n = 0;
+    size_t n = 0;
+    FILE *f = open_memstream(&joined, &n);
 
-    if (!t) {
-        content = json_stringn(text.p, text.n);
-    } else {
-        char before[512];
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-        snprintf(before, sizeof(before), t->before, o->to);
-#pragma GCC diagnostic pop
-        n = asprintf(&joined, "%s\n\n%.*s", before, (int)text.n, text.p);
-        content = n >= 0 ? json_stringn(joined, (size_t)n) : NULL;
-        if (n >= 0) free(joined);
-    }
+    if (!f) return NULL;
+    if (t) fprintf(f, "%s%s%s\n\n", t->before, t->needs_to ? o->to : "", t->after);
+    fwrite(text.p, 1, text.n, f);
+    json_t *content = fclose(f) == 0 ? json_stringn(joined, n) : NULL;
+    free(joined);
     return content ? json_pack("{s:s, s:o}", "role", "user", "content", content) : NULL;
 }
 

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "cmd/cmd.h"
+#include "cmd/term.h"
 #include "format/gguf.h"
 #include "text/chat.h"
 
@@ -139,7 +140,7 @@ static int render_one(struct source *src)
     const json_t *text = json_object_get(out, "text"), *error = json_object_get(out, "error");
     if (error) fail(&err, BRRR_E_IO, "%.480s", json_string_value(error));
     if (text) {
-        fwrite(json_string_value(text), 1, json_string_length(text), stdout);
+        term_write(stdout, json_string_value(text), json_string_length(text));
         code = EXIT_OK;
     } else cmd_fail(&err);
     json_decref(out);
