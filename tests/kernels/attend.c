@@ -204,7 +204,10 @@ static void exact_row(const struct scene *c, int tok, int head, double *out)
         out[d] /= sum;
 }
 
-/* A few rows against double precision: |v| <= 1, so the error is absolute. */
+/*
+ * A few rows against double precision. |v| <= 1, so the error is absolute: the chain over the
+ * positions of a split alone may lose KV_SPLIT half ulps, 1.5e-5; scores and merging add a little.
+ */
 static void check_exact(struct ktest *t, const struct scene *c, const float *out)
 {
     double exact[512];
@@ -218,7 +221,7 @@ static void check_exact(struct ktest *t, const struct scene *c, const float *out
         for (int d = 0; d < c->s.d_v; d++)
             worst = fmax(worst, fabs(out[(size_t)tok * c->a.ld_out + (size_t)head * c->s.d_v + d] -
                                      exact[d]));
-        kt_true(t, worst < 4e-6, "token %d head %d is %g off", tok, head, worst);
+        kt_true(t, worst < 2e-5, "token %d head %d is %g off", tok, head, worst);
     }
 }
 
