@@ -68,10 +68,17 @@ static inline size_t panel_block_bytes(struct packed p, int groups)
     return (size_t)groups * (512 + 64 * (size_t)n_scales(p));
 }
 
-/* Scale number i of group g in a block of the panel. */
-V16_INLINE v16 panel_scale(const uint8_t *block, int groups, int g, int i)
+/* Block b of a panel: the codes of word j of group g. */
+V16_INLINE q16 panel_codes(struct packed p, const uint8_t *panel, int b, int groups, int g, int j)
 {
-    return v16_load((const void *)(block + 512 * groups + 64 * (i * groups + g)));
+    return q16_load(panel + (size_t)b * panel_block_bytes(p, groups) + 64 * (j * groups + g));
+}
+
+/* Block b of a panel: scale number i of group g. */
+V16_INLINE v16 panel_scale(struct packed p, const uint8_t *panel, int b, int groups, int g, int i)
+{
+    return v16_load((const void *)(panel + (size_t)b * panel_block_bytes(p, groups) + 512 * groups +
+                                   64 * (i * groups + g)));
 }
 
 /* The panel of groups [0, groups) at w; scratch is 64-byte aligned. */
