@@ -193,8 +193,10 @@ static enum brrr_status copy_pieces(struct vocab *v, const struct gguf *g, const
         return fail(err, BRRR_E_NOMEM, "%s: no memory for %zu bytes of tokens", gguf_path(g),
                     total);
     for (int32_t i = 0; i < v->n; i++) {
+        size_t n = spell_piece(v->bytes + at, tok[i], v->kind[i], spell);
         v->off[i] = (uint32_t)at;
-        at += spell_piece(v->bytes + at, tok[i], v->kind[i], spell);
+        v->longest = MAX(v->longest, n);
+        at += n;
     }
     v->off[v->n] = (uint32_t)at;
     return BRRR_OK;

@@ -44,6 +44,7 @@ struct vocab {
     } * slot;
     size_t mask;
     uint64_t key;
+    size_t longest;    /* bytes of the longest piece of all                  */
     size_t piece_max;  /* bytes of the longest piece that vocab_find() knows */
     int32_t byte[256]; /* the token of a single byte; -1: none               */
 };
