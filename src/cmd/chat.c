@@ -111,7 +111,7 @@ static int turn(struct chat *c, struct slice text)
         add_message(c, "assistant", (struct slice){ c->answer ? c->answer : "", c->n_answer });
         /* A stopped answer is an answer; a request to end is not. */
         if (code == EXIT_INT && c->tty) code = EXIT_OK;
-        session_clear_interrupt();
+        if (c->tty) session_clear_interrupt();
     }
     ids_free(&ids);
     return code;
@@ -154,7 +154,7 @@ static int converse(struct chat *c)
     int code = EXIT_OK;
 
     clear(c);
-    while (!code && read_line(c, &line, &text)) {
+    while (!code && !session_interrupted() && read_line(c, &line, &text)) {
         if (session_interrupted()) {
             free(line);
             break;
