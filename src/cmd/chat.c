@@ -26,6 +26,7 @@ struct chat {
     json_t *messages;
     char *answer; /* of this turn, to become a message */
     size_t n_answer;
+    bool lost; /* there was no memory for the rest of it */
     struct lines in;
     bool tty;
 };
@@ -40,7 +41,10 @@ static bool put(void *arg, struct slice text)
     struct chat *c = arg;
     char *p = realloc(c->answer, c->n_answer + text.n + 1);
 
-    if (!p) return false;
+    if (!p) {
+        c->lost = true;
+        return false;
+    }
     memcpy(p + c->n_answer, text.p ? text.p : "", text.n);
     c->answer = p;
     c->n_answer += text.n;
@@ -108,6 +112,10 @@ static int turn(struct chat *c, struct slice text)
     } else {
         code = run_stream(c->e, id, &sink);
         run_end(c->o, c->e, &sink);
+        if (c->lost) {
+            fputs("brrr: no memory for the rest of the answer\n", stderr);
+            code = EXIT_NOMEM;
+        }
         add_message(c, "assistant", (struct slice){ c->answer ? c->answer : "", c->n_answer });
         /* A stopped answer is an answer; a request to end is not. */
         if (code == EXIT_INT && c->tty) code = EXIT_OK;
