@@ -59,11 +59,13 @@ static bool add_message(struct chat *c, const char *role, struct slice text)
     return m && json_array_append_new(c->messages, m) == 0;
 }
 
-static void clear(struct chat *c)
+/* Back to the system message alone; false when it is not valid UTF-8. */
+static bool clear(struct chat *c)
 {
+    const char *system = c->o->system;
+
     json_array_clear(c->messages);
-    if (c->o->system)
-        add_message(c, "system", (struct slice){ c->o->system, strlen(c->o->system) });
+    return !system || add_message(c, "system", (struct slice){ system, strlen(system) });
 }
 
 /* Remove the oldest question and its answer; false when only the newest question is left. */
@@ -161,7 +163,7 @@ static int converse(struct chat *c)
     struct slice text;
     int code = EXIT_OK;
 
-    clear(c);
+    if (!clear(c)) return cmd_usage("chat", "--system is not valid UTF-8");
     while (!code && !session_interrupted() && read_line(c, &line, &text)) {
         if (session_interrupted()) {
             free(line);

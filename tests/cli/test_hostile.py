@@ -113,6 +113,13 @@ def test_signals(brrr, args, sig, code):
         p.communicate()
 
 
+def test_a_system_prompt_that_is_no_utf8(brrr):
+    """It used to be left out, and the model answered without it."""
+    p = brrr(["chat", "-m", TINY, "--system", os.fsdecode(b"\xff")], input=b"hello\n")
+    assert p.returncode == USAGE and p.stdout == b""
+    assert b"--system is not valid UTF-8" in p.stderr
+
+
 @pytest.mark.parametrize("args, says", [
     (["run", "-t", "0"], "--threads is from 1 to 256"),
     (["run", "-t", "100000"], "--threads is from 1 to 256"),
