@@ -124,7 +124,10 @@ struct brrr_gen {
 };
 BRRR_API void brrr_gen_default(struct brrr_gen *g);
 
-/* Copies what it needs. *id names the request in the events of brrr_engine_poll(). */
+/*
+ * Copies what it needs. *id names the request in the events of brrr_engine_poll().
+ * All memory of the request is taken here: what was accepted does not run out of it.
+ */
 BRRR_API enum brrr_status brrr_engine_submit(struct brrr_engine *e, const int32_t *prompt,
                                              size_t n_prompt, const struct brrr_gen *gen,
                                              uint64_t *id, struct brrr_error *err);

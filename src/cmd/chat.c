@@ -26,6 +26,7 @@ struct chat {
     json_t *messages;
     char *answer; /* of this turn, to become a message */
     size_t n_answer;
+    bool lost; /* there was no memory for the rest of it */
     struct lines in;
     bool tty;
 };
@@ -40,7 +41,10 @@ static bool put(void *arg, struct slice text)
     struct chat *c = arg;
     char *p = realloc(c->answer, c->n_answer + text.n + 1);
 
-    if (!p) return false;
+    if (!p) {
+        c->lost = true;
+        return false;
+    }
     memcpy(p + c->n_answer, text.p ? text.p : "", text.n);
     c->answer = p;
     c->n_answer += text.n;
@@ -55,11 +59,13 @@ static bool add_message(struct chat *c, const char *role, struct slice text)
     return m && json_array_append_new(c->messages, m) == 0;
 }
 
-static void clear(struct chat *c)
+/* Back to the system message alone; false when it is not valid UTF-8. */
+static bool clear(struct chat *c)
 {
+    const char *system = c->o->system;
+
     json_array_clear(c->messages);
-    if (c->o->system)
-        add_message(c, "system", (struct slice){ c->o->system, strlen(c->o->system) });
+    return !system || add_message(c, "system", (struct slice){ system, strlen(system) });
 }
 
 /* Remove the oldest question and its answer; false when only the newest question is left. */
@@ -108,10 +114,14 @@ static int turn(struct chat *c, struct slice text)
     } else {
         code = run_stream(c->e, id, &sink);
         run_end(c->o, c->e, &sink);
+        if (c->lost) {
+            fputs("brrr: no memory for the rest of the answer\n", stderr);
+            code = EXIT_NOMEM;
+        }
         add_message(c, "assistant", (struct slice){ c->answer ? c->answer : "", c->n_answer });
         /* A stopped answer is an answer; a request to end is not. */
         if (code == EXIT_INT && c->tty) code = EXIT_OK;
-        session_clear_interrupt();
+        if (c->tty) session_clear_interrupt();
     }
     ids_free(&ids);
     return code;
@@ -153,8 +163,8 @@ static int converse(struct chat *c)
     struct slice text;
     int code = EXIT_OK;
 
-    clear(c);
-    while (!code && read_line(c, &line, &text)) {
+    if (!clear(c)) return cmd_usage("chat", "--system is not valid UTF-8");
+    while (!code && !session_interrupted() && read_line(c, &line, &text)) {
         if (session_interrupted()) {
             free(line);
             break;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cmd/cmd.h"
+#include "cmd/session.h"
 
 enum { READ_BYTES = 1 << 16 };
 
@@ -16,6 +17,17 @@ static bool readable(void)
     struct pollfd p = { .fd = STDIN_FILENO, .events = POLLIN };
 
     return poll(&p, 1, 0) > 0;
+}
+
+/* Wait until a read would not; false when a signal came, before or meanwhile. */
+static bool wait_for_input(void)
+{
+    struct pollfd p[] = { { .fd = STDIN_FILENO, .events = POLLIN },
+                          { .fd = session_signal_fd(), .events = POLLIN } };
+
+    while (!session_interrupted())
+        if (poll(p, COUNT(p), -1) >= 0 || errno != EINTR) return !p[1].revents;
+    return false;
 }
 
 /* Room for one more read behind the unread bytes, which move to the front. */
@@ -35,7 +47,7 @@ static bool make_room(struct lines *l)
     return true;
 }
 
-/* Read once; false at the end of the input or when it fails. A signal reads nothing. */
+/* Read once; false at the end of the input or when it fails. */
 static bool fill(struct lines *l)
 {
     if (!make_room(l)) {
@@ -43,10 +55,7 @@ static bool fill(struct lines *l)
         return false;
     }
     ssize_t got = read(STDIN_FILENO, l->buf + l->n, l->cap - l->n);
-    if (got < 0 && errno == EINTR) {
-        l->signalled = true;
-        return true;
-    }
+    if (got < 0 && errno == EINTR) return true;
     if (got < 0) l->error = errno;
     if (got <= 0) return false;
     l->n += (size_t)got;
@@ -81,12 +90,8 @@ enum lines_got lines_next(struct lines *l, bool block, struct slice *out)
             continue;
         }
         if (l->eof) return LINES_END;
-        if (!block && !readable()) return LINES_NONE_YET;
+        if (!(block ? wait_for_input() : readable())) return LINES_NONE_YET;
         if (!fill(l)) l->eof = true;
-        if (l->signalled) {
-            l->signalled = false;
-            return LINES_NONE_YET;
-        }
     }
 }
 

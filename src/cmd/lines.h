@@ -13,7 +13,7 @@ struct lines {
     char *buf;
     size_t n, cap, at; /* bytes [at, n) are unread                     */
     size_t seen;       /* of these, so many hold no end of a line      */
-    bool eof, too_long, signalled;
+    bool eof, too_long;
     bool skipping; /* the rest of a line that was too long             */
     int error;     /* errno, where the input ended for another reason  */
 };
@@ -22,8 +22,8 @@ enum lines_got { LINES_LINE, LINES_NONE_YET, LINES_END };
 
 /*
  * The next line, without its end, in *out (until the next call). With `block`
- * it waits (a signal ends the wait); else LINES_NONE_YET when no whole line is there. A line over
- * LIMIT_LINE_BYTES comes out once, cut, with too_long set.
+ * it waits (until session_interrupted()); else LINES_NONE_YET when no whole line is there. A line
+ * over LIMIT_LINE_BYTES comes out once, cut, with too_long set.
  */
 enum lines_got lines_next(struct lines *l, bool block, struct slice *out);
 /* After LINES_END: EXIT_OK, or a message and an exit code where the input could not be read. */

@@ -102,13 +102,14 @@ static json_t *user_message(const struct options *o, struct slice text)
 static enum brrr_status chat_prompt(const struct options *o, const struct brrr_model *m,
                                     struct slice text, struct ids *ids, struct brrr_error *err)
 {
-    json_t *messages = json_array(), *user = user_message(o, text);
+    json_t *messages = json_array(), *user = user_message(o, text), *system = NULL;
     enum brrr_status st;
 
-    if (o->system)
-        json_array_append_new(messages,
-                              json_pack("{s:s, s:s}", "role", "system", "content", o->system));
-    if (!messages || !user || json_array_append_new(messages, user))
+    if (o->system) system = json_pack("{s:s, s:s}", "role", "system", "content", o->system);
+    if (o->system && json_array_append_new(messages, system)) {
+        json_decref(user);
+        st = fail(err, BRRR_E_FORMAT, "--system is not valid UTF-8");
+    } else if (json_array_append_new(messages, user))
         st = fail(err, BRRR_E_FORMAT, "the text is not valid UTF-8");
     else st = bundle_chat_ids(m, messages, ids, err);
     json_decref(messages);

@@ -5,7 +5,8 @@
  * Up to --parallel lines run at once. A line is read only when a place is free,
  * and without waiting while others run, so that a program may send one line and
  * wait for its answer. Entries form a ring in input order; the oldest is printed
- * as soon as it is complete.
+ * as soon as it is complete. A line whose answer there is no memory for is answered with
+ * that; where even this can not be said, the program ends.
  */
 #include <stdlib.h>
 
@@ -19,6 +20,7 @@ struct entry {
     json_t *ids, *logprobs, *out;
     char *text;
     size_t n_text;
+    bool lost; /* there was no memory for a part of the answer: it is an error */
 };
 
 struct stream {
@@ -79,53 +81,63 @@ static void start(struct stream *s, struct slice text)
     json_t *line;
 
     *en = (struct entry){ .ids = json_array() };
+    en->lost = !en->ids;
     if (lines_json(&line, &s->in, text, &err) || submit(s, line, &en->id, &err)) {
         en->id = 0;
         en->out = cmd_json_error(err.text);
     }
-    if (en->id && s->gen->n_logprobs >= 0) en->logprobs = json_array();
+    if (en->id && s->gen->n_logprobs >= 0) {
+        en->logprobs = json_array();
+        en->lost |= !en->logprobs;
+    }
     json_decref(line);
 }
 
-static void append_text(struct entry *en, struct slice text)
+static bool append_text(struct entry *en, struct slice text)
 {
     char *p = text.n ? realloc(en->text, en->n_text + text.n) : NULL;
 
-    if (!p) return;
+    if (!p) return text.n == 0;
     memcpy(p + en->n_text, text.p, text.n);
     en->text = p;
     en->n_text += text.n;
+    return true;
+}
+
+static bool append_logprob(json_t *list, const struct sample_logprob *p)
+{
+    return json_array_append_new(list, json_pack("[i, f]", p->id, (double)p->logprob)) == 0;
 }
 
 /* The alternatives of one token; the chosen one is added where it is not among them. */
-static json_t *logprob_list(const struct engine_event *ev)
+static bool append_logprobs(struct entry *en, const struct engine_event *ev)
 {
     json_t *list = json_array();
-    bool has = false;
+    bool has = false, ok = json_array_append_new(en->logprobs, list) == 0;
 
-    for (int i = 0; i < ev->n_top; i++) {
+    for (int i = 0; ok && i < ev->n_top; i++) {
         has = has || ev->top[i].id == ev->token;
-        json_array_append_new(list, json_pack("[i, f]", ev->top[i].id, (double)ev->top[i].logprob));
+        ok = append_logprob(list, &ev->top[i]);
     }
-    if (!has)
-        json_array_append_new(list, json_pack("[i, f]", ev->chosen.id, (double)ev->chosen.logprob));
-    return list;
+    return ok && (has || append_logprob(list, &ev->chosen));
+}
+
+static json_t *answer(const struct entry *en, const struct engine_event *ev)
+{
+    const struct engine_timings *t = &ev->timings;
+    double itl = t->n_gen > 1 ? t->decode_s / (t->n_gen - 1) : 0;
+
+    return json_pack("{s:s%, s:O, s:s, s:O*, s:{s:i, s:i, s:f, s:f, s:f, s:f}}", "text",
+                     en->text ? en->text : "", en->n_text, "ids", en->ids, "finish_reason",
+                     ev->finish == BRRR_FINISH_STOP ? "stop" : "length", "logprobs", en->logprobs,
+                     "timings", "n_prompt", t->n_prompt, "n_gen", t->n_gen, "queue_s", t->queue_s,
+                     "ttft_s", t->queue_s + t->prefill_s, "decode_s", t->decode_s, "itl_s", itl);
 }
 
 static void finish(struct entry *en, const struct engine_event *ev)
 {
-    const struct engine_timings *t = &ev->timings;
-    double itl = t->n_gen > 1 ? t->decode_s / (t->n_gen - 1) : 0;
-    json_t *text = json_stringn(en->text ? en->text : "", en->n_text);
-
-    en->out = json_pack("{s:o, s:O, s:s}", "text", text ? text : json_string(""), "ids", en->ids,
-                        "finish_reason", ev->finish == BRRR_FINISH_STOP ? "stop" : "length");
-    if (en->logprobs) json_object_set(en->out, "logprobs", en->logprobs);
-    json_object_set_new(en->out, "timings",
-                        json_pack("{s:i, s:i, s:f, s:f, s:f, s:f}", "n_prompt", t->n_prompt,
-                                  "n_gen", t->n_gen, "queue_s", t->queue_s, "ttft_s",
-                                  t->queue_s + t->prefill_s, "decode_s", t->decode_s, "itl_s",
-                                  itl));
+    en->out = en->lost ? NULL : answer(en, ev);
+    if (!en->out) en->out = cmd_json_error("no memory for the answer");
 }
 
 static void take_event(struct stream *s, const struct engine_event *ev)
@@ -133,9 +145,13 @@ static void take_event(struct stream *s, const struct engine_event *ev)
     for (int i = 0; i < s->n; i++) {
         struct entry *en = &s->ring[(s->first + i) % s->cap];
         if (en->id != ev->id || en->out) continue;
-        if (ev->token >= 0) json_array_append_new(en->ids, json_integer(ev->token));
-        if (en->logprobs && ev->token >= 0) json_array_append_new(en->logprobs, logprob_list(ev));
-        append_text(en, ev->text);
+        bool ok = append_text(en, ev->text);
+        if (ok && ev->token >= 0) ok = !json_array_append_new(en->ids, json_integer(ev->token));
+        if (ok && ev->token >= 0 && en->logprobs) ok = append_logprobs(en, ev);
+        if (!ok) {
+            en->lost = true;
+            engine_cancel(s->e, en->id);
+        }
         if (ev->finish) finish(en, ev);
         return;
     }
@@ -163,6 +179,12 @@ static int print_ready(struct stream *s)
     return EXIT_OK;
 }
 
+static int no_memory(void)
+{
+    fputs("brrr: no memory for the answer\n", stderr);
+    return EXIT_NOMEM;
+}
+
 static int serve_lines(struct stream *s)
 {
     struct engine_event ev[LIMIT_PARALLEL];
@@ -179,6 +201,7 @@ static int serve_lines(struct stream *s)
         for (int i = 0; i < n; i++)
             take_event(s, &ev[i]);
         code = print_ready(s);
+        if (!code && n < 0 && s->n > 0) code = no_memory(); /* an entry that can not be filled */
     }
     if (session_interrupted()) return session_terminated() ? EXIT_TERM : EXIT_INT;
     if (!code) return lines_end(&s->in);

@@ -2,7 +2,9 @@
 /* session.c - see session.h. */
 #include "cmd/session.h"
 
+#include <errno.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -63,18 +65,26 @@ enum brrr_status session_gen_params(const struct options *o, struct gen_params *
 }
 
 static volatile sig_atomic_t interrupted, terminated;
+static int signal_fd = -1;
 
 static void on_signal(int sig)
 {
+    const uint64_t one = 1;
+    int saved = errno;
+
     if (sig == SIGTERM) terminated = 1;
     if (sig == SIGINT && interrupted) _exit(EXIT_INT);
     interrupted = 1;
+    ssize_t written = write(signal_fd, &one, sizeof(one));
+    (void)written; /* it can only fail where there is no eventfd */
+    errno = saved;
 }
 
 void session_catch_interrupt(void)
 {
     struct sigaction sa = { .sa_handler = on_signal };
 
+    if (signal_fd < 0) signal_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     sigemptyset(&sa.sa_mask);
     sigaction(SIGINT, &sa, NULL);
     sigaction(SIGTERM, &sa, NULL);
@@ -86,7 +96,16 @@ bool session_interrupted(void)
 }
 void session_clear_interrupt(void)
 {
-    interrupted = 0;
+    uint64_t n;
+
+    interrupted = terminated;
+    if (interrupted) return;
+    ssize_t got = read(signal_fd, &n, sizeof(n));
+    (void)got; /* nothing to take is fine */
+}
+int session_signal_fd(void)
+{
+    return signal_fd;
 }
 bool session_terminated(void)
 {

@@ -24,7 +24,13 @@ enum brrr_status session_gen_params(const struct options *o, struct gen_params *
  */
 void session_catch_interrupt(void);
 bool session_interrupted(void);
-void session_clear_interrupt(void);
+void session_clear_interrupt(void); /* SIGTERM stays */
+/*
+ * Readable from the first signal on, to be polled beside another descriptor: who asks for the flag
+ * and then waits would sleep through a signal in between. -1, which poll() passes over, before
+ * session_catch_interrupt().
+ */
+int session_signal_fd(void);
 /* SIGTERM arrived: finish and leave with EXIT_TERM. */
 bool session_terminated(void);
 

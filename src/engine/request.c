@@ -6,6 +6,12 @@
 
 #include "base/clock.h"
 
+/* Bytes of one event's text at most: a token's, what the decoder kept, what the stopper held. */
+static size_t text_room(const struct tokenizer *t)
+{
+    return 2 * STOPPER_ROOM(detok_room(t)) + LIMIT_STOP_BYTES;
+}
+
 enum brrr_status request_new(struct request **out, const struct brrr_model *m,
                              const int32_t *prompt, size_t n_prompt, const struct gen_params *gen,
                              struct brrr_error *err)
@@ -23,9 +29,10 @@ enum brrr_status request_new(struct request **out, const struct brrr_model *m,
         if (!r->top) goto nomem;
     }
     if (m->tok) {
+        r->text = malloc(text_room(m->tok));
+        if (!detok_init(&r->detok, m->tok, false) || !r->text) goto nomem;
         /* The answer goes on where the prompt ends: a first space is stripped only after a
          * special token, as at the start of a text. */
-        detok_init(&r->detok, m->tok, false);
         detok_push(&r->detok, prompt[n_prompt - 1]);
     }
     stopper_init(&r->stopper, gen->stop, gen->n_stop);
@@ -53,40 +60,25 @@ enum brrr_status request_limit(struct request *r, int limit, struct brrr_error *
 void request_free(struct request *r)
 {
     if (!r) return;
-    if (r->detok.t) detok_fini(&r->detok);
+    detok_fini(&r->detok);
     ids_free(&r->ids);
     free(r->top);
     free(r->text);
     free(r);
 }
 
-/* Room for the text of an event; false when memory is short. */
-static bool text_room(struct request *r, size_t n)
-{
-    if (n <= r->text_cap) return true;
-    char *p = realloc(r->text, n);
-    if (!p) return false;
-    r->text = p;
-    r->text_cap = n;
-    return true;
-}
-
-/* The stoppers' view of a piece of text, appended to the event's. */
+/* The stoppers' view of a piece of text, appended to the event's; text_room() is enough for all. */
 static void put_text(struct request *r, struct slice piece, struct engine_event *ev)
 {
-    size_t room = STOPPER_ROOM(piece.n);
-
-    if (piece.n == 0 || r->stopper.found || !text_room(r, ev->text.n + room)) return;
-    ev->text.n += stopper_feed(&r->stopper, piece.p, piece.n, r->text + ev->text.n);
     ev->text.p = r->text;
+    ev->text.n += stopper_feed(&r->stopper, piece.p, piece.n, r->text + ev->text.n);
 }
 
 static void put_rest(struct request *r, struct engine_event *ev)
 {
-    if (r->detok.t) put_text(r, detok_flush(&r->detok), ev);
-    if (r->stopper.found || !text_room(r, ev->text.n + LIMIT_STOP_BYTES)) return;
+    if (!r->detok.t) return;
+    put_text(r, detok_flush(&r->detok), ev);
     ev->text.n += stopper_flush(&r->stopper, r->text + ev->text.n);
-    ev->text.p = r->text;
 }
 
 static bool is_stop(const struct request *r, const struct brrr_model *m, int32_t token)

@@ -16,8 +16,7 @@ struct request {
     struct gen_params gen;
     struct detok detok;
     struct stopper stopper;
-    char *text; /* of the last event */
-    size_t text_cap;
+    char *text;                 /* of the last event; its room is taken once */
     struct sample_logprob *top; /* [gen.n_logprobs] */
     bool cancelled;
     double t_submit, t_start, t_first, t_last;

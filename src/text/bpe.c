@@ -51,12 +51,7 @@ static void add_merge(struct tokenizer *t, int32_t left, int32_t right, uint32_t
 static bool spell(const struct tokenizer *t, struct slice s, char *out, size_t *n)
 {
     if (!t->spaces) return vocab_unmap_bytes(s, out, n);
-    *n = 0;
-    for (size_t i = 0; i < s.n;) {
-        bool space = s.n - i >= 3 && memcmp(s.p + i, "\xe2\x96\x81", 3) == 0;
-        out[(*n)++] = space ? ' ' : s.p[i];
-        i += space ? 3 : 1;
-    }
+    *n = vocab_unmap_spaces(s, out);
     return true;
 }
 

@@ -5,14 +5,29 @@
  * A token may hold part of a character; such bytes wait until the character is
  * whole or cannot be one any more, and then come out as it or as U+FFFD.
  */
+#include <assert.h>
 #include <stdlib.h>
 
 #include "text/encode.h"
 #include "text/unicode.h"
 
-void detok_init(struct detok *d, const struct tokenizer *t, bool special)
+/* Bytes that one call looks at: a token behind an unfinished character. */
+static size_t bytes_in(const struct tokenizer *t)
+{
+    return t->vocab.longest + sizeof(((struct detok *)0)->tail);
+}
+
+/* In the worst case every byte becomes a U+FFFD. */
+size_t detok_room(const struct tokenizer *t)
+{
+    return 3 * bytes_in(t);
+}
+
+bool detok_init(struct detok *d, const struct tokenizer *t, bool special)
 {
     *d = (struct detok){ .t = t, .special = special };
+    d->buf = malloc(detok_room(t) + bytes_in(t)); /* what comes out, and behind it what goes in */
+    return d->buf != NULL;
 }
 
 void detok_fini(struct detok *d)
@@ -44,25 +59,13 @@ static struct slice piece_of(struct detok *d, int32_t id)
     return s;
 }
 
-static bool reserve(struct detok *d, size_t n)
-{
-    if (n <= d->cap) return true;
-    char *p = realloc(d->buf, 2 * n);
-    if (!p) return false;
-    d->buf = p;
-    d->cap = 2 * n;
-    return true;
-}
-
 /* Bytes tail + s as text; what is unfinished at the end becomes the new tail. */
 static struct slice emit(struct detok *d, struct slice s, bool last)
 {
     size_t n_in = (size_t)d->n_tail + s.n, n = 0, i = 0;
-    static const struct slice nothing = { "", 0 };
+    char *in = d->buf + detok_room(d->t);
 
-    /* In the worst case every byte becomes a U+FFFD; the bytes themselves stand behind that. */
-    if (n_in == 0 || !reserve(d, 4 * n_in)) return nothing;
-    char *in = d->buf + 3 * n_in;
+    assert(n_in <= bytes_in(d->t));
     memcpy(in, d->tail, (size_t)d->n_tail);
     if (s.n) memcpy(in + d->n_tail, s.p, s.n);
     d->n_tail = 0;
@@ -75,7 +78,7 @@ static struct slice emit(struct detok *d, struct slice s, bool last)
             break;
         }
         if (k > 0) {
-            memmove(d->buf + n, in + i, (size_t)k);
+            memcpy(d->buf + n, in + i, (size_t)k);
             n += (size_t)k;
             i += (size_t)k;
         } else {
@@ -102,16 +105,10 @@ enum brrr_status tokenizer_decode(const struct tokenizer *t, const int32_t *id, 
 {
     struct detok d;
     char *buf = NULL;
-    size_t len = 0, cap = 0, longest = 0;
+    size_t len = 0, cap = 0;
 
     *out = (struct slice){ 0 };
-    detok_init(&d, t, special);
-    for (size_t i = 0; i < n; i++)
-        longest = MAX(longest, tokenizer_piece(t, id[i]).n);
-    /* From here on detok_push() needs no memory. */
-    cap = 4 * (longest + sizeof(d.tail));
-    if (!reserve(&d, cap)) goto nomem;
-    cap = 0;
+    if (!detok_init(&d, t, special)) goto nomem;
     for (size_t i = 0; i <= n; i++) {
         struct slice s = i < n ? detok_push(&d, id[i]) : detok_flush(&d);
         if (len + s.n + 1 > cap) {

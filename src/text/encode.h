@@ -93,14 +93,14 @@ bool special_split(struct encoder *e);
 bool special_ends_answer(struct slice name); /* "<|im_end|>" and the like */
 enum brrr_status special_open(struct tokenizer *t, const struct gguf *g, struct brrr_error *err);
 
-/* tokenizer.c: text without special tokens; `first`: nothing or a special token is before it. */
-bool encode_fragment(struct encoder *e, size_t off, size_t n, bool first);
+/* tokenizer.c: text without special tokens; before it there is nothing or a special token. */
+bool encode_fragment(struct encoder *e, size_t off, size_t n);
 
 bool bpe_fragment(struct encoder *e, size_t off, size_t n);
 enum brrr_status bpe_open(struct tokenizer *t, const struct gguf *g, struct brrr_error *err);
 void bpe_close(struct tokenizer *t);
 
-bool spm_fragment(struct encoder *e, size_t off, size_t n, bool first);
+bool spm_fragment(struct encoder *e, size_t off, size_t n);
 enum brrr_status spm_open(struct tokenizer *t, const struct gguf *g, struct brrr_error *err);
 /* Words of e->norm from `off` on, cut before spaces. Also for BPE on real text. */
 bool spm_words(struct encoder *e, size_t off);

@@ -190,9 +190,16 @@ static bool copy_ids(struct encoder *e, uint32_t at, uint8_t n)
 
 bool merge_word(struct encoder *e, size_t off, size_t n)
 {
-    /* A word beyond all bounds is cut: memory for its parts is 20 times its size. */
-    for (; n > LIMIT_WORD_BYTES; off += LIMIT_WORD_BYTES, n -= LIMIT_WORD_BYTES)
-        if (!new_word(e, off, LIMIT_WORD_BYTES)) return false;
+    /* A word beyond all bounds is cut, between characters: its parts and their heap take 60 times
+     * its size. */
+    while (n > LIMIT_WORD_BYTES) {
+        size_t k = LIMIT_WORD_BYTES;
+        for (int i = 0; i < 3 && ((unsigned char)e->text[off + k] & 0xc0) == 0x80; i++)
+            k--;
+        if (!new_word(e, off, k)) return false;
+        off += k;
+        n -= k;
+    }
     if (n > CACHED_WORD_MAX) return new_word(e, off, n);
     if (n == 0) return true;
 

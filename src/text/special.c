@@ -198,7 +198,6 @@ bool special_split(struct encoder *e)
     const uint32_t *first = e->t->special.first;
     struct region r = { .seg_end = e->n_seg ? e->seg[0].n : 0 };
     size_t from = 0, at = 0;
-    bool after_token = true;
 
     while (at < e->n_text) {
         int32_t id = -1;
@@ -216,14 +215,13 @@ bool special_split(struct encoder *e)
         while (end > from && (e->t->flag[id] & TOKEN_STRIPS_LEFT) &&
                is_ascii_space(e->text[end - 1]))
             end--;
-        if (end > from && !encode_fragment(e, from, end - from, after_token)) return false;
+        if (end > from && !encode_fragment(e, from, end - from)) return false;
         if (ids_push(e->out, id)) return false;
-        after_token = true;
         at += n;
         while (at < e->n_text && (e->t->flag[id] & TOKEN_STRIPS_RIGHT) &&
                is_ascii_space(e->text[at]))
             at++;
         from = at;
     }
-    return from == e->n_text || encode_fragment(e, from, e->n_text - from, after_token);
+    return from == e->n_text || encode_fragment(e, from, e->n_text - from);
 }

@@ -125,12 +125,12 @@ bool spm_words(struct encoder *e, size_t off)
     return merge_word(e, from, n - from);
 }
 
-bool spm_fragment(struct encoder *e, size_t off, size_t n, bool first)
+bool spm_fragment(struct encoder *e, size_t off, size_t n)
 {
     const char *text = e->text;
     size_t at = e->n_norm;
 
-    if (e->t->space_prefix && first && !spm_normalise(e, " ", 1)) return false;
+    if (e->t->space_prefix && !spm_normalise(e, " ", 1)) return false;
     if (!spm_normalise(e, text + off, n)) return false;
     e->text = e->norm;
     bool ok = spm_words(e, at);

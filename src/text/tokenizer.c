@@ -227,13 +227,13 @@ void tokenizer_close(struct tokenizer *t)
 
 /* --- encoding --- */
 
-bool encode_fragment(struct encoder *e, size_t off, size_t n, bool first)
+bool encode_fragment(struct encoder *e, size_t off, size_t n)
 {
     switch (e->t->family) {
     case FAMILY_BPE:
         return bpe_fragment(e, off, n);
     case FAMILY_SPM:
-        return spm_fragment(e, off, n, first);
+        return spm_fragment(e, off, n);
     case FAMILY_WORDPIECE:
         return wordpiece_fragment(e, off, n);
     }

@@ -52,6 +52,7 @@ enum brrr_status tokenizer_encode(const struct tokenizer *t, const struct text_s
  * now certain: whole UTF-8 characters only; invalid bytes come out as U+FFFD.
  * The slice lives until the next call. `special`: whether special tokens show
  * as their text (else they give nothing). detok_flush() hands over what is left.
+ * Only detok_init() takes memory, so that no text can be lost later.
  */
 struct detok {
     const struct tokenizer *t;
@@ -59,13 +60,13 @@ struct detok {
     bool started;          /* SentencePiece: the first space is not text */
     unsigned char tail[8]; /* an unfinished character */
     int n_tail;
-    char *buf;
-    size_t cap;
+    char *buf; /* room for every token of the vocabulary */
 };
-void detok_init(struct detok *d, const struct tokenizer *t, bool special);
+bool detok_init(struct detok *d, const struct tokenizer *t, bool special); /* false: no memory */
 struct slice detok_push(struct detok *d, int32_t id); /* out of range: nothing */
 struct slice detok_flush(struct detok *d);
-void detok_fini(struct detok *d);
+size_t detok_room(const struct tokenizer *t); /* the most bytes that one call returns */
+void detok_fini(struct detok *d);             /* zeroed ones are allowed */
 
 /* The whole text of a list of ids; the caller frees out->p with free(). */
 enum brrr_status tokenizer_decode(const struct tokenizer *t, const int32_t *id, size_t n,

@@ -76,8 +76,7 @@ static int byte_name(struct slice s)
     return hi < 0 || lo < 0 ? -1 : hi << 4 | lo;
 }
 
-/* U+2581 becomes a space. Returns the length, at most s.n. */
-static size_t unmap_spaces(struct slice s, char *out)
+size_t vocab_unmap_spaces(struct slice s, char *out)
 {
     size_t n = 0;
 
@@ -103,7 +102,7 @@ static size_t spell_piece(char *out, struct slice s, enum token_kind kind, enum 
         return 1;
     }
     if (kind != TOKEN_CONTROL && kind != TOKEN_UNKNOWN && kind != TOKEN_USER) {
-        if (how == SPELL_SPACES) return unmap_spaces(s, out);
+        if (how == SPELL_SPACES) return vocab_unmap_spaces(s, out);
         if (vocab_unmap_bytes(s, out, &n)) return n;
     }
     if (s.n) memcpy(out, s.p, s.n);
@@ -193,8 +192,10 @@ static enum brrr_status copy_pieces(struct vocab *v, const struct gguf *g, const
         return fail(err, BRRR_E_NOMEM, "%s: no memory for %zu bytes of tokens", gguf_path(g),
                     total);
     for (int32_t i = 0; i < v->n; i++) {
+        size_t n = spell_piece(v->bytes + at, tok[i], v->kind[i], spell);
         v->off[i] = (uint32_t)at;
-        at += spell_piece(v->bytes + at, tok[i], v->kind[i], spell);
+        v->longest = MAX(v->longest, n);
+        at += n;
     }
     v->off[v->n] = (uint32_t)at;
     return BRRR_OK;

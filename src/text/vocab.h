@@ -44,6 +44,7 @@ struct vocab {
     } * slot;
     size_t mask;
     uint64_t key;
+    size_t longest;    /* bytes of the longest piece of all                  */
     size_t piece_max;  /* bytes of the longest piece that vocab_find() knows */
     int32_t byte[256]; /* the token of a single byte; -1: none               */
 };
@@ -67,5 +68,7 @@ bool vocab_is_text(enum token_kind k);
 
 /* Undo GPT-2's byte alphabet; false if a character is not of it. *n_out <= s.n. */
 bool vocab_unmap_bytes(struct slice s, char *out, size_t *n_out);
+/* U+2581 becomes a space. Returns the length, at most s.n. */
+size_t vocab_unmap_spaces(struct slice s, char *out);
 
 #endif

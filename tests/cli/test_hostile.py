@@ -46,6 +46,27 @@ def test_a_line_without_end_takes_no_memory(brrr):
     assert p.stdout.splitlines()[1:] == [b'{"probs":[1.0],"kept":[0]}'], p
 
 
+def test_an_answer_without_memory_is_an_error(brrr):
+    """Parts of it used to be left out in silence, or the program waited for ever."""
+    line = json.dumps({"ids": [1, 2], "n_predict": 250, "ignore_eos": True, "logprobs": 1024})
+    whole = json.loads(brrr(["run", "-m", TINY, "--jsonl", "-t", "1"], input=line).stdout)
+    got = {}
+    for kib in range(12000, 100000, 400):  # a little more each time, until it is enough
+        p = subprocess.run(["sh", "-c", f"ulimit -v {kib}; exec '{brrr.path}' run -m '{TINY}' "
+                            "--jsonl -t 1"], input=line.encode(), capture_output=True, timeout=60,
+                           env=clean_env(), check=False)
+        if b"Sanitizer" in p.stderr or b"Shadow memory" in p.stderr:
+            pytest.skip("a sanitizer needs more address space")
+        if p.returncode != OK:  # no model, no engine, or an answer that can not be printed
+            assert p.returncode in (4, 127) and p.stderr and not p.stdout, p
+            continue
+        got = json.loads(p.stdout)
+        if "error" not in got:
+            break
+        assert "no memory" in got["error"], got
+    assert {**got, "timings": 0} == {**whole, "timings": 0}
+
+
 @pytest.mark.parametrize("args", STREAMS, ids=lambda a: " ".join(map(str, a[::3])))
 def test_nesting_is_limited(brrr, args):
     deep = '{"template": 5, "a\\"[": ' + "[" * 63 + "]" * 63 + "}"
@@ -90,6 +111,13 @@ def test_signals(brrr, args, sig, code):
     finally:
         p.kill()
         p.communicate()
+
+
+def test_a_system_prompt_that_is_no_utf8(brrr):
+    """It used to be left out, and the model answered without it."""
+    p = brrr(["chat", "-m", TINY, "--system", os.fsdecode(b"\xff")], input=b"hello\n")
+    assert p.returncode == USAGE and p.stdout == b""
+    assert b"--system is not valid UTF-8" in p.stderr
 
 
 @pytest.mark.parametrize("args, says", [

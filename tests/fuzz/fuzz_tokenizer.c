@@ -63,7 +63,7 @@ static void decode(const struct tokenizer *t, const struct ids *ids, struct slic
     size_t at = 0;
 
     require(tokenizer_decode(t, ids->id, ids->n, true, out, &err) == BRRR_OK);
-    detok_init(&d, t, true);
+    require(detok_init(&d, t, true));
     for (size_t i = 0; i <= ids->n; i++) {
         struct slice s = i < ids->n ? detok_push(&d, ids->id[i]) : detok_flush(&d);
         require(s.n <= out->n - at && memcmp(s.p, out->p + at, s.n) == 0);

@@ -330,12 +330,31 @@ static void test_long_runs(void **state)
     free(text);
 }
 
+/* Jais 2 takes a run of spaces in many matches; each of them looked at all of the rest. */
+static void test_run_in_parts(void **state)
+{
+    enum { N = 3 << 20 };
+    char *text = malloc(N);
+    struct walk w;
+
+    (void)state;
+    memset(text, ' ', N);
+    clock_t start = clock();
+    split(&w, "jais-2", (struct slice){ text, N });
+    double took = (double)(clock() - start) / CLOCKS_PER_SEC;
+    assert_int_equal(w.words, N / 512);
+    if (took > 2) fail_msg("%.1f s", took);
+    free(text);
+    split(&w, "jais-2", text_of("!\n  \n \t\r x  y"));
+    assert_string_equal(w.out, "!\n|  \n \t\r| x| | y");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_row),    cmocka_unit_test(test_digits_in_threes),
         cmocka_unit_test(test_unknown_name), cmocka_unit_test(test_stops_when_told),
-        cmocka_unit_test(test_long_runs),
+        cmocka_unit_test(test_long_runs),    cmocka_unit_test(test_run_in_parts),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,7 @@
  */
 #include <time.h>
 
+#include "base/limits.h"
 #include "tokenizer_open.h"
 
 /* --- habits of some families --- */
@@ -109,6 +110,30 @@ static void test_long_word(void **state)
         }
     for (size_t i = 0; i < COUNT(t); i++)
         tokenizer_close(t[i]);
+    free(text);
+}
+
+/* Text without spaces is one word; where it is cut, its characters stay whole. */
+static void test_word_beyond_the_limit(void **state)
+{
+    size_t n = (LIMIT_WORD_BYTES / 2 + 1000) * 2;
+    char *text = malloc(n + 1);
+    struct tokenizer *t = open_spm();
+    struct ids ids = { 0 };
+    struct brrr_error err;
+    int32_t one = id_of("\xc3\xa9");
+
+    (void)state;
+    text[0] = 'h'; /* an odd place for the limit */
+    for (size_t i = 0; i < n; i++)
+        text[i + 1] = "\xc3\xa9"[i % 2];
+    struct text_seg seg = { text, n + 1, false };
+    assert_int_equal(tokenizer_encode(t, &seg, 1, false, &ids, &err), BRRR_OK);
+    assert_int_equal(ids.n, n / 2 + 1);
+    for (size_t i = 1; i < ids.n; i++)
+        if (ids.id[i] != one) fail_msg("id %d at %zu", ids.id[i], i);
+    ids_free(&ids);
+    tokenizer_close(t);
     free(text);
 }
 
@@ -235,7 +260,7 @@ int main(void)
         cmocka_unit_test(test_stripping), cmocka_unit_test(test_whole_words),
         cmocka_unit_test(test_gemma4),    cmocka_unit_test(test_long_word),
         cmocka_unit_test(test_refused),   cmocka_unit_test(test_arrays_of_odd_length),
-        cmocka_unit_test(test_tolerated),
+        cmocka_unit_test(test_tolerated), cmocka_unit_test(test_word_beyond_the_limit),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
