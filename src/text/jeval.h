@@ -35,7 +35,7 @@ struct jscope {
     size_t n, cap;
 };
 
-struct jval jscope_get(struct jrun *r, int sym); /* J_MISSING: not set */
+struct jval jscope_get(struct jrun *r, int sym); /* J_MISSING: not set; J_ERROR: no fuel */
 bool jscope_set(struct jrun *r, int sym, struct jval v);
 
 /* --- expressions (jeval.c) --- */

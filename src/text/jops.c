@@ -336,6 +336,7 @@ struct jval jops_slice(struct jrun *r, struct jval v, const struct jval part[3])
     if (v.type == J_UNDEF) return jval_fail_undef(r, v);
     if (!is_seq(v) && v.type != J_RANGE)
         return jrun_fail(r, TEMPLATE_RUNTIME, "'%s' object cannot be sliced", jval_type_name(v));
+    if (v.type == J_STR && !jstr_count(r, v.s)) return jval_of(J_ERROR);
     if (!find_bounds(r, part, jval_len(v), &b)) return jval_of(J_ERROR);
     if (v.type == J_STR) return slice_str(r, v.s, b);
     return v.type == J_RANGE ? slice_range(r, v.range, b) : slice_list(r, v, b);

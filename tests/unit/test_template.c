@@ -183,6 +183,56 @@ static void test_limits(void **state)
         expect_kind(sources[i], TEMPLATE_LIMIT, NULL);
 }
 
+/* Work that makes no text costs fuel, too: it would take minutes to hours without. */
+static void test_work_is_limited(void **state)
+{
+    static const char *const bodies[] = {
+        "{{ a.rfind(a[2000000:] ~ 'b') }}",
+        "{{ a.rsplit(a[2000000:] ~ 'b') }}",
+        "{{ a.rpartition(a[2000000:] ~ 'b') }}",
+        "{% for i in range(99999) %}{% if b.startswith(c) %}{% endif %}{% endfor %}",
+        "{% for i in range(99999) %}{% if b.endswith(c) %}{% endif %}{% endfor %}",
+        "{% for i in range(99999) %}{% set z = b.removeprefix(c) %}{% endfor %}",
+        "{% for i in range(99999) %}{% set z = b.removesuffix(c) %}{% endfor %}",
+        "{% for i in range(99999) %}{% if b == c %}{% endif %}{% endfor %}",
+        "{% set k = {b: 1} %}{% for i in range(99999) %}{{ k.get(c) }}{% endfor %}",
+        "{% for i in range(99999) %}{% set z = (u|trim)[0] %}{% endfor %}",
+        "{% for i in range(99999) %}{% set z = (u|trim)[1:3] %}{% endfor %}",
+        "{% for i in range(99999) %}{% set z = u|trim|truncate(9**9) %}{% endfor %}",
+        "{% for i in range(99999) %}{% set z = '%.1s' % (u|trim) %}{% endfor %}",
+        "{% for i in range(99999) %}{% set z = [{}]|map(attribute=b)|list %}{% endfor %}",
+        "{% for i in range(99999) %}{% set z = w|int %}{% endfor %}",
+        "{% for i in range(99999) %}{% set z = w|float %}{% endfor %}",
+    };
+    static const char big[] =
+        "{% set a = ('a' * 1000) * 4000 %}{% set b = a ~ 'b' %}{% set c = a ~ 'c' %}"
+        "{% set u = ' ' ~ ('\u00e9' * 1000) * 4000 %}{% set w = (' ' * 1000) * 4000 %}";
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(bodies); i++) {
+        char src[512];
+        snprintf(src, sizeof(src), "%s%s", big, bodies[i]);
+        expect_kind(src, TEMPLATE_LIMIT, NULL);
+    }
+}
+
+/* Names are searched in order, so that many of them make each access dear. */
+static void test_many_names(void **state)
+{
+    static const char loop[] = "{% for i in range(90000) %}{{ q }}{{ q }}{{ q }}{% endfor %}";
+    size_t n = 0, cap = 400000;
+    char *src = malloc(cap);
+
+    (void)state;
+    assert_non_null(src);
+    n += (size_t)snprintf(src, cap, "{%% for j in [1] %%}");
+    for (int i = 0; i < 8000; i++)
+        n += (size_t)snprintf(src + n, cap - n, "{%% set a%d = 1 %%}", i);
+    snprintf(src + n, cap - n, "%s{%% endfor %%}", loop);
+    expect_kind(src, TEMPLATE_LIMIT, NULL);
+    free(src);
+}
+
 /* `count` times `unit` behind `head`. */
 static void expect_nested(const char *head, const char *unit, size_t count, enum template_kind kind)
 {
@@ -265,9 +315,10 @@ static void test_kinds(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_origins), cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_limits),  cmocka_unit_test(test_nesting),
-        cmocka_unit_test(test_chains),  cmocka_unit_test(test_deep_variables),
+        cmocka_unit_test(test_origins),    cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_limits),     cmocka_unit_test(test_work_is_limited),
+        cmocka_unit_test(test_many_names), cmocka_unit_test(test_nesting),
+        cmocka_unit_test(test_chains),     cmocka_unit_test(test_deep_variables),
         cmocka_unit_test(test_kinds),
     };
 
