@@ -34,12 +34,13 @@ static struct jval round_common(struct jrun *r, struct jval v, int64_t digits)
     if (jval_as_int(v, &i)) {
         int64_t unit = 1;
         if (digits >= 0) return jval_int(i);
-        for (int64_t k = digits; k < 0 && unit < INT64_MAX / 100; k++)
-            unit *= 10;
         if (digits < -18) return jval_int(0);
+        for (int64_t k = digits; k < 0; k++)
+            unit *= 10;
         int64_t rest = i % unit, base = i - rest, twice = llabs(rest) * 2;
         bool up = twice > unit || (twice == unit && base / unit % 2);
-        return jval_int(up ? base + (rest < 0 ? -unit : unit) : base);
+        if (!up) return jval_int(base);
+        return jops_binary(r, JOP_ADD, jval_int(base), jval_int(rest < 0 ? -unit : unit));
     }
     if (!isfinite(v.f) || digits > 300) return v;
     if (digits >= 0) {
@@ -48,7 +49,6 @@ static struct jval round_common(struct jrun *r, struct jval v, int64_t digits)
     }
     if (digits < -308) return jval_float(copysign(0, v.f));
     double unit = pow(10, (double)-digits), q = nearbyint(v.f / unit);
-    (void)r;
     return jval_float(q * unit);
 }
 

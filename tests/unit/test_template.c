@@ -152,6 +152,10 @@ static void test_errors(void **state)
                 "access to attribute 'append' of 'list' object is unsafe. (line 1)");
     expect_kind("{% include 'x' %}", TEMPLATE_RUNTIME, NULL);
     expect_kind("{{ 9223372036854775807 + 1 }}", TEMPLATE_LIMIT, NULL);
+    expect_kind("{{ 9223372036854775807|round(-14) }}", TEMPLATE_LIMIT, NULL);
+    expect_kind("{{ range(0, 3, 2)[::9223372036854775807] }}", TEMPLATE_LIMIT, NULL);
+    expect_kind("{{ range(-9, 9223372036854775807, 9223372036854775807)[:3] }}", TEMPLATE_LIMIT,
+                NULL);
 }
 
 /* What would take hours or gigabytes ends in a limit. */
