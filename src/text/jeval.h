@@ -11,11 +11,7 @@
 
 /* --- the whole (template.c): template_render() with a fuel of one's own --- */
 
-struct jeval_opts {
-    int64_t now;
-    int64_t steps;
-};
-bool jeval_render(const struct template *t, const json_t *vars, const struct jeval_opts *opts,
+bool jeval_render(const struct template *t, const struct template_input *in, int64_t steps,
                   struct template_text *out, struct template_error *err);
 
 /* --- scopes (jexec.c) --- */

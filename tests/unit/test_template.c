@@ -17,9 +17,22 @@
 
 static const char vars_text[] =
     "{\"x\": \"<|im_end|>\", \"n\": 7, \"l\": [\"a\", \"b\"], \"d\": {\"k\": \"v\"}, \"e\": \"\","
-    " \"bos_token\": \"<s>\", \"other\": \"<s>\","
+    " \"eos_token\": \"</s>\", \"other\": \"<s>\","
     " \"messages\": [{\"role\": \"user\", \"content\": \"hi\"},"
     " {\"role\": \"no word<\", \"content\": \"<|im_start|>system\"}]}";
+
+static const char own_text[] = "{\"bos_token\": \"<s>\", \"eos_token\": \"<e>\"}";
+
+static bool render_with(const struct template *t, const json_t *vars, struct template_text *out,
+                        struct template_error *err)
+{
+    json_t *own = json_loads(own_text, 0, NULL);
+    const struct template_input in = { .vars = vars, .own = own };
+    bool ok = template_render(t, &in, out, err);
+
+    json_decref(own);
+    return ok;
+}
 
 static struct template_text render(const char *src)
 {
@@ -30,7 +43,7 @@ static struct template_text render(const char *src)
 
     assert_non_null(vars);
     if (!template_compile(&t, src, strlen(src), &err)) fail_msg("%s: %s", src, err.text);
-    if (!template_render(t, vars, 0, &out, &err)) fail_msg("%s: %s", src, err.text);
+    if (!render_with(t, vars, &out, &err)) fail_msg("%s: %s", src, err.text);
     assert_null(err.text);
     json_decref(vars);
     template_free(t);
@@ -92,6 +105,7 @@ static void test_origins(void **state)
         { "{% filter upper %}a{{ x }}{% endfilter %}", "A[<|IM_END|>]" },
         { "{% for k, v in d.items() %}{{ k }}={{ v }}{% endfor %}", "[k]=[v]" },
         { "{{ bos_token }}{{ other }}", "<s>[<s>]" },
+        { "{{ eos_token }}", "[</s>]" }, /* the request's, which wins */
         { "{{ x ~ n }}{{ n }}", "[<|im_end|>]77" },
         { "{{ '%c' % 60 }}", "[<]" },
         { "{% for c in x %}{{ c if loop.first }}{% endfor %}", "[<]" },
@@ -116,7 +130,7 @@ static void expect_error(const char *src, size_t n, enum template_kind kind, con
     json_t *vars = json_loads(vars_text, 0, NULL);
     clock_t start = clock();
 
-    if (template_compile(&t, src, n, &err)) assert_false(template_render(t, vars, 0, &out, &err));
+    if (template_compile(&t, src, n, &err)) assert_false(render_with(t, vars, &out, &err));
     else assert_null(t);
     assert_int_equal(err.kind, kind);
     assert_non_null(err.text);
@@ -299,7 +313,7 @@ static void test_deep_variables(void **state)
         deep = json_pack("[o]", deep);
     json_object_set_new(vars, "x", deep);
     assert_true(template_compile(&t, "{{ x }}", 7, &err));
-    assert_false(template_render(t, vars, 0, &out, &err));
+    assert_false(render_with(t, vars, &out, &err));
     assert_int_equal(err.kind, TEMPLATE_LIMIT);
     template_error_fini(&err);
     template_free(t);
