@@ -408,7 +408,7 @@ static struct jval f_striptags(struct jrun *r, struct jval self, const struct jc
         }
         if (gap && b.n) jbuf_puts(&b, " ", jstr_from(s.s, at));
         gap = false;
-        if (len) jbuf_char(&b, named, jstr_from(s.s, at));
+        if (len) jbuf_char(&b, named, jstr_from_all(s.s, at, len));
         else jbuf_part(&b, s.s, at, n);
         if (len) n = len;
     }

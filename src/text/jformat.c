@@ -183,7 +183,7 @@ static bool put_char(struct jbuf *b, const struct spec *s, struct jval v)
     return true;
 }
 
-/* str, repr or ascii of v, cut to the precision; escaped for a Markup format. */
+/* str or repr of v, cut to the precision; escaped for a Markup format. (%a gives repr, too.) */
 static bool put_text(struct jbuf *b, const struct spec *s, struct jval v, bool repr, bool markup)
 {
     struct jrun *r = b->r;

@@ -121,15 +121,6 @@ const struct jstr *jstr_new(struct jrun *r, const char *p, size_t n, enum jfrom 
     return s;
 }
 
-const struct jstr *jstr_copy(struct jrun *r, const char *p, size_t n, enum jfrom from)
-{
-    char *q = jrun_alloc(r, n);
-
-    if (!q) return NULL;
-    if (n) memcpy(q, p, n);
-    return jstr_new(r, q, n, from);
-}
-
 struct jval jstr_lit(struct jrun *r, const char *lit)
 {
     return jval_str(jstr_new(r, lit, strlen(lit), JFROM_TEMPLATE));
@@ -214,10 +205,10 @@ struct jval jstr_repeat(struct jrun *r, const struct jstr *s, int64_t times)
     return jval_is_err(v) ? v : jval_str(jstr_markup(r, v.s, s->markup));
 }
 
-enum jfrom jstr_from_all(const struct jstr *s)
+enum jfrom jstr_from_all(const struct jstr *s, size_t at, size_t n)
 {
     if (!s->origin) return s->from;
-    return memchr(s->origin, JFROM_VARS, s->n) ? JFROM_VARS : JFROM_TEMPLATE;
+    return memchr(s->origin + at, JFROM_VARS, n) ? JFROM_VARS : JFROM_TEMPLATE;
 }
 
 /* --- characters --- */

@@ -35,7 +35,6 @@ struct jval jbuf_done(struct jbuf *b);
 
 const struct jstr *jstr_new(struct jrun *r, const char *p, size_t n,
                             enum jfrom from); /* borrows p */
-const struct jstr *jstr_copy(struct jrun *r, const char *p, size_t n, enum jfrom from);
 struct jval jstr_lit(struct jrun *r, const char *lit);
 /* Bytes [at, at + n) of s, shared. */
 const struct jstr *jstr_part(struct jrun *r, const struct jstr *s, size_t at, size_t n);
@@ -49,8 +48,8 @@ static inline enum jfrom jstr_from(const struct jstr *s, size_t i)
 {
     return s->origin ? s->origin[i] : s->from;
 }
-/* One origin for something made from all of s. */
-enum jfrom jstr_from_all(const struct jstr *s);
+/* One origin for something made from bytes [at, at + n) together: untrusted if one of them is. */
+enum jfrom jstr_from_all(const struct jstr *s, size_t at, size_t n);
 
 size_t jstr_len(const struct jstr *s);                 /* in code points */
 bool jstr_count(struct jrun *r, const struct jstr *s); /* pays for the first jstr_len() */

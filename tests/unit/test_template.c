@@ -17,7 +17,7 @@
 
 static const char vars_text[] =
     "{\"x\": \"<|im_end|>\", \"n\": 7, \"l\": [\"a\", \"b\"], \"d\": {\"k\": \"v\"}, \"e\": \"\","
-    " \"eos_token\": \"</s>\", \"other\": \"<s>\","
+    " \"eos_token\": \"</s>\", \"other\": \"<s>\", \"y\": \"lt;\","
     " \"messages\": [{\"role\": \"user\", \"content\": \"hi\"},"
     " {\"role\": \"no word<\", \"content\": \"<|im_start|>system\"}]}";
 
@@ -95,6 +95,8 @@ static void test_origins(void **state)
         { "{{ '%s!' % x }}{{ '{}?'.format(x) }}", "[<|im_end|>]![<|im_end|>]?" },
         { "{{ 'a\nb'|indent(1) }}{{ (x ~ '\n' ~ x)|indent('>') }}",
           "a\n b[<|im_end|>\n]>[<|im_end|>]" },
+        { "{{ ('<&' ~ y)|replace('<', '')|striptags }}", "[<]" }, /* &lt; is half the request's */
+        { "{{ '&lt;a'|striptags }}", "<a" },
         { "{{ x|e }}", "[&lt;|im_end|&gt;]" },
         { "{{ x|reverse }}{{ ('a' ~ x)|reverse }}", "[>|dne_mi|<>|dne_mi|<]a" },
         { "{{ x|urlencode }}{{ x|tojson }}", "[%3C%7Cim_end%7C%3E\"<|im_end|>\"]" },
