@@ -31,7 +31,12 @@ enum brrr_status brrr_model_open(struct brrr_model **out, const char *path,
     if (gguf_find(b->file, "tokenizer.ggml.model") && (st = tokenizer_open(&b->tok, b->file, err)))
         goto error;
     /* A template that does not compile is an error only for those who chat. */
-    if (!chat_open(&b->chat, b->file, NULL)) b->has_template = !chat_is_fallback(b->chat);
+    st = chat_open(&b->chat, b->file, NULL);
+    if (!st) b->has_template = !chat_is_fallback(b->chat);
+    if (st == BRRR_E_NOMEM) {
+        st = fail(err, st, "%s: no memory for the chat template", path);
+        goto error;
+    }
     if ((st = pool_new(&pool, n_threads, err))) goto error;
     if ((st = model_load(&b->model, b->file, &mo, pool, err))) goto error;
     pool_free(pool);

@@ -37,7 +37,7 @@ bool chat_is_fallback(const struct chat *c);
 struct chat_request {
     const json_t *messages; /* an array of objects; NULL: the variable is not defined */
     const json_t *tools;    /* NULL: none */
-    const json_t *extra;    /* an object of further variables, which win; or NULL */
+    const json_t *extra;    /* an object of further variables, which win; or NULL; untrusted */
     bool add_generation_prompt;
     int64_t now; /* for strftime_now: seconds since 1970, as the wall shows them */
 };

@@ -103,8 +103,8 @@ static struct jval path_key(struct jrun *r, const struct jstr *path, size_t at, 
     bool large, digits = n > 0;
 
     if (!part) return jval_of(J_ERROR);
-    for (size_t k = 0; k < n; k++)
-        digits = digits && isdigit((unsigned char)part->p[k]);
+    for (size_t k = 0; digits && k < n; k++)
+        digits = isdigit((unsigned char)part->p[k]);
     if (digits && jarg_parse_int(part, 10, &i, &large) && !large) return jval_int(i);
     return jval_str(part);
 }
@@ -120,7 +120,7 @@ struct jval jarg_path(struct jrun *r, struct jval v, struct jval path, struct jv
         const char *dot = memchr(path.s->p + at, '.', path.s->n - at);
         size_t n = dot ? (size_t)(dot - path.s->p) - at : path.s->n - at;
         struct jval key = path_key(r, path.s, at, n);
-        if (jval_is_err(key) || !jrun_spend(r, 4)) return jval_of(J_ERROR);
+        if (jval_is_err(key) || !jrun_spend(r, 4 + n / 16)) return jval_of(J_ERROR);
         v = jeval_item(r, v, key);
         if (v.type == J_UNDEF && jarg_given(preset)) v = preset;
         at += n + 1;

@@ -112,6 +112,7 @@ static struct jval get_item(struct jrun *r, struct jval obj, struct jval key)
     if (obj.type != J_STR && obj.type != J_LIST && obj.type != J_TUPLE && obj.type != J_RANGE)
         return jval_of(J_MISSING);
     if (!jval_as_int(key, &i)) return jval_of(J_MISSING);
+    if (obj.type == J_STR && !jstr_count(r, obj.s)) return jval_of(J_ERROR);
     n = jval_len(obj);
     if (i < 0) i += n;
     if (i < 0 || i >= n) return jval_of(J_MISSING);

@@ -11,11 +11,7 @@
 
 /* --- the whole (template.c): template_render() with a fuel of one's own --- */
 
-struct jeval_opts {
-    int64_t now;
-    int64_t steps;
-};
-bool jeval_render(const struct template *t, const json_t *vars, const struct jeval_opts *opts,
+bool jeval_render(const struct template *t, const struct template_input *in, int64_t steps,
                   struct template_text *out, struct template_error *err);
 
 /* --- scopes (jexec.c) --- */
@@ -35,7 +31,7 @@ struct jscope {
     size_t n, cap;
 };
 
-struct jval jscope_get(struct jrun *r, int sym); /* J_MISSING: not set */
+struct jval jscope_get(struct jrun *r, int sym); /* J_MISSING: not set; J_ERROR: no fuel */
 bool jscope_set(struct jrun *r, int sym, struct jval v);
 
 /* --- expressions (jeval.c) --- */

@@ -16,9 +16,11 @@ static enum flow exec_body(struct jrun *r, const struct jnode *n);
 
 struct jval jscope_get(struct jrun *r, int sym)
 {
-    for (const struct jscope *s = r->scope; s; s = s->parent)
+    for (const struct jscope *s = r->scope; s; s = s->parent) {
+        if (!jrun_spend(r, s->n / 16)) return jval_of(J_ERROR);
         for (size_t i = 0; i < s->n; i++)
             if (s->slot[i].sym == sym) return s->slot[i].v;
+    }
     return r->root[sym];
 }
 
@@ -31,6 +33,7 @@ bool jscope_set(struct jrun *r, int sym, struct jval v)
         r->root[sym] = v;
         return true;
     }
+    if (!jrun_spend(r, s->n / 16)) return false;
     for (size_t i = 0; i < s->n; i++) {
         if (s->slot[i].sym != sym) continue;
         s->slot[i].v = v;
@@ -45,7 +48,7 @@ bool jscope_set(struct jrun *r, int sym, struct jval v)
         s->cap = cap;
     }
     s->slot[s->n++] = (struct jslot){ sym, v };
-    return jrun_spend(r, s->n / 16);
+    return true;
 }
 
 static bool push_scope(struct jrun *r)
@@ -81,6 +84,7 @@ static bool assign_attr(struct jrun *r, const struct jnode *target, struct jval 
 {
     struct jval ns = jscope_get(r, target->sym);
 
+    if (jval_is_err(ns)) return false;
     if (ns.type != J_NS) {
         jrun_fail(r, TEMPLATE_RUNTIME, "cannot assign attribute on non-namespace object");
         return false;

@@ -34,12 +34,13 @@ static struct jval round_common(struct jrun *r, struct jval v, int64_t digits)
     if (jval_as_int(v, &i)) {
         int64_t unit = 1;
         if (digits >= 0) return jval_int(i);
-        for (int64_t k = digits; k < 0 && unit < INT64_MAX / 100; k++)
-            unit *= 10;
         if (digits < -18) return jval_int(0);
+        for (int64_t k = digits; k < 0; k++)
+            unit *= 10;
         int64_t rest = i % unit, base = i - rest, twice = llabs(rest) * 2;
         bool up = twice > unit || (twice == unit && base / unit % 2);
-        return jval_int(up ? base + (rest < 0 ? -unit : unit) : base);
+        if (!up) return jval_int(base);
+        return jops_binary(r, JOP_ADD, jval_int(base), jval_int(rest < 0 ? -unit : unit));
     }
     if (!isfinite(v.f) || digits > 300) return v;
     if (digits >= 0) {
@@ -48,7 +49,6 @@ static struct jval round_common(struct jrun *r, struct jval v, int64_t digits)
     }
     if (digits < -308) return jval_float(copysign(0, v.f));
     double unit = pow(10, (double)-digits), q = nearbyint(v.f / unit);
-    (void)r;
     return jval_float(q * unit);
 }
 
@@ -90,6 +90,7 @@ static struct jval f_int(struct jrun *r, struct jval self, const struct jcall *c
     if (jval_as_int(self, &i)) return jval_int(i);
     if (self.type == J_FLOAT) return int_of_float(r, self.f, preset);
     if (self.type != J_STR) return preset;
+    if (!jrun_spend(r, self.s->n / 16)) return jval_of(J_ERROR);
     if (jarg_parse_int(self.s, (int)MAX(MIN(base, 99), -1), &i, &large))
         return large ? int_of_float(r, 1e300, preset) : jval_int(i);
     return jarg_parse_float(self.s, &f) ? int_of_float(r, f, preset) : preset;
@@ -101,6 +102,7 @@ static struct jval f_float(struct jrun *r, struct jval self, const struct jcall 
 
     if (self.type == J_UNDEF) return jval_fail_undef(r, self);
     if (jval_as_double(self, &f)) return jval_float(f);
+    if (self.type == J_STR && !jrun_spend(r, self.s->n / 16)) return jval_of(J_ERROR);
     if (self.type == J_STR && jarg_parse_float(self.s, &f)) return jval_float(f);
     return c->v[0].type == J_MISSING ? jval_float(0) : c->v[0];
 }
@@ -109,14 +111,13 @@ static struct jval f_float(struct jrun *r, struct jval self, const struct jcall 
 
 static struct jval f_length(struct jrun *r, struct jval self, const struct jcall *c)
 {
-    size_t work = self.type == J_STR && self.s->n_char == SIZE_MAX ? self.s->n / 8 : 0;
-    int64_t n = jval_len(self);
+    int64_t n;
 
     (void)c;
-    if (n < 0)
-        return jrun_fail(r, TEMPLATE_RUNTIME, "object of type '%s' has no len()",
-                         jval_type_name(self));
-    return jrun_spend(r, work) ? jval_int(n) : jval_of(J_ERROR);
+    if (self.type == J_STR && !jstr_count(r, self.s)) return jval_of(J_ERROR);
+    n = jval_len(self);
+    if (n >= 0) return jval_int(n);
+    return jrun_fail(r, TEMPLATE_RUNTIME, "object of type '%s' has no len()", jval_type_name(self));
 }
 
 static struct jval f_first(struct jrun *r, struct jval self, const struct jcall *c)

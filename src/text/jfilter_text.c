@@ -211,18 +211,21 @@ static struct jval f_indent(struct jrun *r, struct jval self, const struct jcall
 static struct jval f_truncate(struct jrun *r, struct jval self, const struct jcall *c)
 {
     const struct jstr *s, *end = jarg_str(r, c->v[2], "...");
-    int64_t length, leeway, n = jval_len(self);
+    int64_t length, leeway, n;
     size_t cut;
     struct jbuf b;
 
-    if (!end || !jarg_int(r, c->v[0], 255, &length) ||
+    if (!end || !jstr_count(r, end) || (self.type == J_STR && !jstr_count(r, self.s)) ||
+        !jarg_int(r, c->v[0], 255, &length) ||
         !jarg_int(r, jarg_given(c->v[3]) ? c->v[3] : jval_of(J_MISSING), 5, &leeway))
         return jval_of(J_ERROR);
     if (length < (int64_t)jstr_len(end) || leeway < 0)
         return jrun_fail(r, TEMPLATE_RUNTIME, "truncate: the length is too small");
+    n = jval_len(self);
     if (n >= 0 && n - leeway <= length) return self;
     if (!(s = jarg_str(r, self, NULL))) return jval_of(J_ERROR);
     cut = jstr_byte(s, (size_t)length - jstr_len(end));
+    if (!jrun_spend(r, cut / 8)) return jval_of(J_ERROR);
     if (!jarg_bool(c->v[1], false)) { /* back to the end of a word */
         const char *sp = memrchr(s->p, ' ', cut);
         if (sp) cut = (size_t)(sp - s->p);
@@ -405,7 +408,7 @@ static struct jval f_striptags(struct jrun *r, struct jval self, const struct jc
         }
         if (gap && b.n) jbuf_puts(&b, " ", jstr_from(s.s, at));
         gap = false;
-        if (len) jbuf_char(&b, named, jstr_from(s.s, at));
+        if (len) jbuf_char(&b, named, jstr_from_all(s.s, at, len));
         else jbuf_part(&b, s.s, at, n);
         if (len) n = len;
     }
@@ -511,6 +514,7 @@ static struct jval f_filesizeformat(struct jrun *r, struct jval self, const stru
     size_t i = 0;
     struct jbuf b;
 
+    if (self.type == J_STR && !jrun_spend(r, self.s->n / 16)) return jval_of(J_ERROR);
     if (!jval_as_double(self, &f) && !(self.type == J_STR && jarg_parse_float(self.s, &f)))
         return jrun_fail(r, TEMPLATE_RUNTIME, "filesizeformat needs a number");
     while (!(f < unit) && i < sizeof(letters) - 2) {

@@ -183,7 +183,7 @@ static bool put_char(struct jbuf *b, const struct spec *s, struct jval v)
     return true;
 }
 
-/* str, repr or ascii of v, cut to the precision; escaped for a Markup format. */
+/* str or repr of v, cut to the precision; escaped for a Markup format. (%a gives repr, too.) */
 static bool put_text(struct jbuf *b, const struct spec *s, struct jval v, bool repr, bool markup)
 {
     struct jrun *r = b->r;
@@ -197,6 +197,7 @@ static bool put_text(struct jbuf *b, const struct spec *s, struct jval v, bool r
     if (!jval_is_err(v) && markup) v = jstr_escape(r, v.s);
     if (jval_is_err(v)) return false;
     const struct jstr *str = v.s;
+    if (!jstr_count(r, str)) return false;
     if (s->prec >= 0) str = jstr_part(r, str, 0, jstr_byte(str, (size_t)s->prec));
     if (!str) return false;
     put_padded(b, s, "", str, '<');
@@ -460,6 +461,7 @@ static struct jval first_part(struct braces *f, struct slice name)
         return jrun_fail(f->b.r, TEMPLATE_RUNTIME,
                          "Replacement index %zu out of range for positional args tuple", i);
     }
+    if (!jrun_spend(f->b.r, f->c->n_kw / 16)) return jval_of(J_ERROR);
     for (size_t k = 0; k < f->c->n_kw; k++)
         if (f->c->kw[k].name->n == name.n && memcmp(f->c->kw[k].name->p, name.p, name.n) == 0)
             return f->c->kw[k].v;

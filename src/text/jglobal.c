@@ -15,28 +15,26 @@ static struct jval g_range(struct jrun *r, struct jval self, const struct jcall 
 {
     struct jrange *g = jrun_alloc(r, sizeof(*g));
     bool one = c->v[1].type == J_MISSING;
-    int64_t n;
+    __int128 span, step, n;
 
     (void)self;
     if (!g || !jarg_int(r, one ? jval_of(J_MISSING) : c->v[0], 0, &g->start) ||
         !jarg_int(r, c->v[one ? 0 : 1], 0, &g->stop) || !jarg_int(r, c->v[2], 1, &g->step))
         return jval_of(J_ERROR);
     if (g->step == 0) return jrun_fail(r, TEMPLATE_RUNTIME, "range() arg 3 must not be zero");
-    double span = ((double)g->stop - (double)g->start) / (double)g->step;
-    if (span > RANGE_MAX + 1) goto large;
-    n = 0;
-    if (span > 0) {
-        __int128 d = (__int128)g->stop - g->start, s = g->step;
-        n = (int64_t)(s > 0 ? (d + s - 1) / s : (-d - s - 1) / -s);
+    span = (__int128)g->stop - g->start;
+    step = g->step;
+    if (step < 0) {
+        span = -span;
+        step = -step;
     }
-    if (n > RANGE_MAX) goto large;
+    n = span > 0 ? (span + step - 1) / step : 0;
+    if (n > RANGE_MAX)
+        return jrun_fail(r, TEMPLATE_LIMIT,
+                         "Range too big. The sandbox blocks ranges larger than MAX_RANGE (%d).",
+                         RANGE_MAX);
     g->n = (size_t)n;
     return (struct jval){ .type = J_RANGE, .range = g };
-
-large:
-    return jrun_fail(r, TEMPLATE_LIMIT,
-                     "Range too big. The sandbox blocks ranges larger than MAX_RANGE (%d).",
-                     RANGE_MAX);
 }
 
 static bool add_pairs(struct jrun *r, struct jdict *d, struct jval from)

@@ -32,6 +32,7 @@ static void dump_str(struct dump *d, const struct jstr *s)
     static const char plain[] = "\"\\\n\r\t\f\b", named[] = "\"\\nrtfb";
     size_t from = 0, n;
 
+    if (!jrun_spend(d->b.r, s->n / 16)) return;
     jbuf_puts(&d->b, "\"", JFROM_DERIVED);
     for (size_t at = 0; at < s->n; at += n) {
         uint32_t cp;

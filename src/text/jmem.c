@@ -38,10 +38,7 @@ static struct jchunk *chunk_new(struct jmem *m, size_t n)
     struct jchunk *c = NULL;
 
     if (n <= m->limit - m->used) c = malloc(n);
-    if (!c) {
-        m->full = true;
-        return NULL;
-    }
+    if (!c) return NULL;
     c->n = n;
     c->next = m->head;
     m->head = c;
@@ -51,10 +48,7 @@ static struct jchunk *chunk_new(struct jmem *m, size_t n)
 
 void *jmem_alloc(struct jmem *m, size_t n)
 {
-    if (n > m->limit) {
-        m->full = true;
-        return NULL;
-    }
+    if (n > m->limit) return NULL;
     n = (n + ALIGN - 1) & ~(size_t)(ALIGN - 1);
     if (n > (size_t)(m->end - m->at)) {
         size_t want = m->head ? MIN(m->used, (size_t)CHUNK_MAX) : (size_t)CHUNK_MIN;
@@ -75,7 +69,5 @@ void *jmem_array(struct jmem *m, size_t n, size_t size)
 {
     size_t bytes;
 
-    if (size_mul(&bytes, n, size)) return jmem_alloc(m, bytes);
-    m->full = true;
-    return NULL;
+    return size_mul(&bytes, n, size) ? jmem_alloc(m, bytes) : NULL;
 }

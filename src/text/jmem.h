@@ -4,12 +4,11 @@
  * rendering of a template allocates, freed in one go.
  *
  * Nothing in it is freed alone. When the limit or the system's memory is
- * reached, jmem_alloc() returns NULL and `full` stays set.
+ * reached, jmem_alloc() returns NULL.
  */
 #ifndef TEXT_JMEM_H
 #define TEXT_JMEM_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 struct jchunk;
@@ -18,7 +17,6 @@ struct jmem {
     struct jchunk *head;
     char *at, *end;
     size_t used, limit; /* bytes taken from the system, at most */
-    bool full;
 };
 
 void jmem_init(struct jmem *m, size_t limit);

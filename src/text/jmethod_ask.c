@@ -18,6 +18,7 @@ static bool span(struct jrun *r, const struct jstr *s, const struct jcall *c, si
     out[0] = 0;
     out[1] = s->n;
     if (!jarg_given(c->v[1]) && !jarg_given(c->v[2])) return true;
+    if (!jstr_count(r, s)) return false;
     n = (int64_t)jstr_len(s);
     for (int i = 0; i < 2; i++) {
         struct jval v = jarg_given(c->v[1 + i]) ? c->v[1 + i] : jval_of(J_MISSING);
@@ -38,7 +39,7 @@ static struct jval find(struct jrun *r, struct jval self, const struct jcall *c,
     size_t at[2], hit;
 
     if (!what || !span(r, self.s, c, at) || !jrun_spend(r, self.s->n / 16)) return jval_of(J_ERROR);
-    hit = how & FIND_LAST ? jstr_rfind(self.s, what, at[0], at[1])
+    hit = how & FIND_LAST ? jstr_rfind(r, self.s, what, at[0], at[1])
                           : jstr_find(self.s, what, at[0], at[1]);
     if (hit != SIZE_MAX) return jval_int((int64_t)jstr_chars(self.s->p, hit));
     return how & FIND_OR_FAIL ? jrun_fail(r, TEMPLATE_RUNTIME, "substring not found")
@@ -96,7 +97,7 @@ static struct jval affixed(struct jrun *r, struct jval self, const struct jcall 
     if (!span(r, self.s, c, at)) return jval_of(J_ERROR);
     for (size_t i = 0; i < l->n && jrun_spend(r, 1); i++) {
         const struct jstr *a = jarg_str(r, l->v[i], NULL);
-        if (!a) return jval_of(J_ERROR);
+        if (!a || !jrun_spend(r, a->n / 64)) return jval_of(J_ERROR);
         if (affix(self.s, a, at, end)) return jval_bool(true);
     }
     return r->failed ? jval_of(J_ERROR) : jval_bool(false);

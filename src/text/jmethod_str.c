@@ -75,7 +75,7 @@ static struct jval m_removeprefix(struct jrun *r, struct jval self, const struct
 {
     const struct jstr *p = jarg_str(r, c->v[0], NULL), *s = self.s;
 
-    if (!p) return jval_of(J_ERROR);
+    if (!p || !jrun_spend(r, p->n / 64)) return jval_of(J_ERROR);
     bool has = p->n <= s->n && memcmp(s->p, p->p, p->n) == 0;
     return piece(r, s, has ? p->n : 0, s->n);
 }
@@ -84,7 +84,7 @@ static struct jval m_removesuffix(struct jrun *r, struct jval self, const struct
 {
     const struct jstr *p = jarg_str(r, c->v[0], NULL), *s = self.s;
 
-    if (!p) return jval_of(J_ERROR);
+    if (!p || !jrun_spend(r, p->n / 64)) return jval_of(J_ERROR);
     bool has = p->n <= s->n && memcmp(s->p + s->n - p->n, p->p, p->n) == 0;
     return piece(r, s, 0, has ? s->n - p->n : s->n);
 }
@@ -160,7 +160,7 @@ static bool rsplit_at(struct jrun *r, const struct jstr *s, const struct jstr *s
     size_t end = s->n;
 
     while (max < 0 || (int64_t)l->n < max) {
-        size_t hit = jstr_rfind(s, sep, 0, end);
+        size_t hit = jstr_rfind(r, s, sep, 0, end);
         if (hit == SIZE_MAX) break;
         if (!jrun_spend(r, 1) || !jlist_push(r, l, piece(r, s, hit + sep->n, end))) return false;
         end = hit;
@@ -216,7 +216,7 @@ static struct jval partition(struct jrun *r, struct jval self, const struct jcal
 
     if (!sep || !l) return jval_of(J_ERROR);
     if (sep->n == 0) return jrun_fail(r, TEMPLATE_RUNTIME, "empty separator");
-    hit = right ? jstr_rfind(s, sep, 0, s->n) : jstr_find(s, sep, 0, s->n);
+    hit = right ? jstr_rfind(r, s, sep, 0, s->n) : jstr_find(s, sep, 0, s->n);
     size_t a = hit, b = hit + sep->n;
     if (hit == SIZE_MAX) a = b = right ? 0 : s->n;
     if (!jrun_spend(r, s->n / 32) || !jlist_push(r, l, piece(r, s, 0, a)) ||
@@ -338,7 +338,8 @@ static struct jval pad(struct jrun *r, struct jval self, const struct jcall *c, 
     int64_t width, n, before;
     struct jbuf b;
 
-    if (!fill || !jarg_int(r, c->v[0], 0, &width)) return jval_of(J_ERROR);
+    if (!fill || !jarg_int(r, c->v[0], 0, &width) || !jstr_count(r, fill) || !jstr_count(r, self.s))
+        return jval_of(J_ERROR);
     if (jstr_len(fill) != 1)
         return jrun_fail(r, TEMPLATE_RUNTIME,
                          "The fill character must be exactly one character long");
@@ -374,7 +375,7 @@ static struct jval m_zfill(struct jrun *r, struct jval self, const struct jcall 
     int64_t width;
     struct jbuf b;
 
-    if (!jarg_int(r, c->v[0], 0, &width)) return jval_of(J_ERROR);
+    if (!jarg_int(r, c->v[0], 0, &width) || !jstr_count(r, self.s)) return jval_of(J_ERROR);
     width -= MIN(width, (int64_t)jstr_len(self.s));
     jbuf_init(&b, r);
     jbuf_part(&b, self.s, 0, sign);

@@ -178,6 +178,7 @@ struct jval jops_binary(struct jrun *r, enum jop op, struct jval a, struct jval 
 bool jops_in(struct jrun *r, struct jval a, struct jval b)
 {
     const struct jlist *l;
+    size_t i = 0, *at;
 
     if (b.type == J_STR) {
         if (a.type == J_STR)
@@ -193,11 +194,10 @@ bool jops_in(struct jrun *r, struct jval a, struct jval b)
         jrun_fail(r, TEMPLATE_RUNTIME, "argument of type '%s' is not iterable", jval_type_name(b));
         return false;
     }
-    l = jval_items(r, b);
-    for (size_t i = 0; l && i < l->n; i++) {
-        if (!jrun_spend(r, 1)) return false;
-        if (jval_equal(r, l->v[i], a)) return true;
-    }
+    l = b.type == J_ITER ? b.iter->l : jval_items(r, b);
+    at = b.type == J_ITER ? &b.iter->at : &i; /* a generator goes on behind what was found */
+    while (l && *at < l->n && jrun_spend(r, 1))
+        if (jval_equal(r, l->v[(*at)++], a)) return true;
     return false;
 }
 
@@ -320,12 +320,15 @@ static struct jval slice_list(struct jrun *r, struct jval v, struct bounds b)
 static struct jval slice_range(struct jrun *r, const struct jrange *g, struct bounds b)
 {
     struct jrange *s = jrun_alloc(r, sizeof(*s));
+    __int128 start = g->start + (__int128)b.start * g->step;
+    __int128 stop = g->start + (__int128)b.stop * g->step, step = (__int128)g->step * b.step;
 
     if (!s) return jval_of(J_ERROR);
-    s->start = g->start + b.start * g->step;
-    s->step = g->step * b.step;
+    s->start = (int64_t)start;
+    s->stop = (int64_t)stop;
+    s->step = (int64_t)step;
     s->n = (size_t)b.n;
-    s->stop = g->start + b.stop * g->step;
+    if (s->start != start || s->stop != stop || s->step != step) return too_large(r);
     return (struct jval){ .type = J_RANGE, .range = s };
 }
 
@@ -336,6 +339,7 @@ struct jval jops_slice(struct jrun *r, struct jval v, const struct jval part[3])
     if (v.type == J_UNDEF) return jval_fail_undef(r, v);
     if (!is_seq(v) && v.type != J_RANGE)
         return jrun_fail(r, TEMPLATE_RUNTIME, "'%s' object cannot be sliced", jval_type_name(v));
+    if (v.type == J_STR && !jstr_count(r, v.s)) return jval_of(J_ERROR);
     if (!find_bounds(r, part, jval_len(v), &b)) return jval_of(J_ERROR);
     if (v.type == J_STR) return slice_str(r, v.s, b);
     return v.type == J_RANGE ? slice_range(r, v.range, b) : slice_list(r, v, b);

@@ -43,7 +43,7 @@ struct jval jrun_fail(struct jrun *r, enum template_kind kind, const char *fmt, 
 
 struct jval jrun_nomem(struct jrun *r)
 {
-    return jrun_fail(r, TEMPLATE_LIMIT, "the template needs more memory than %d MiB",
+    return jrun_fail(r, TEMPLATE_LIMIT, "out of memory; a template may take at most %d MiB",
                      LIMIT_TEMPLATE_MEMORY >> 20);
 }
 

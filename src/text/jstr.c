@@ -121,15 +121,6 @@ const struct jstr *jstr_new(struct jrun *r, const char *p, size_t n, enum jfrom 
     return s;
 }
 
-const struct jstr *jstr_copy(struct jrun *r, const char *p, size_t n, enum jfrom from)
-{
-    char *q = jrun_alloc(r, n);
-
-    if (!q) return NULL;
-    if (n) memcpy(q, p, n);
-    return jstr_new(r, q, n, from);
-}
-
 struct jval jstr_lit(struct jrun *r, const char *lit)
 {
     return jval_str(jstr_new(r, lit, strlen(lit), JFROM_TEMPLATE));
@@ -170,6 +161,7 @@ struct jval jstr_escape(struct jrun *r, const struct jstr *s)
     size_t from = 0;
 
     if (s->markup) return jval_str(s);
+    if (!jrun_spend(r, s->n / 16)) return jval_of(J_ERROR);
     jbuf_init(&b, r);
     for (size_t i = 0; i < s->n; i++) {
         const char *c = memchr(chars, s->p[i], sizeof(chars) - 1);
@@ -213,10 +205,10 @@ struct jval jstr_repeat(struct jrun *r, const struct jstr *s, int64_t times)
     return jval_is_err(v) ? v : jval_str(jstr_markup(r, v.s, s->markup));
 }
 
-enum jfrom jstr_from_all(const struct jstr *s)
+enum jfrom jstr_from_all(const struct jstr *s, size_t at, size_t n)
 {
     if (!s->origin) return s->from;
-    return memchr(s->origin, JFROM_VARS, s->n) ? JFROM_VARS : JFROM_TEMPLATE;
+    return memchr(s->origin + at, JFROM_VARS, n) ? JFROM_VARS : JFROM_TEMPLATE;
 }
 
 /* --- characters --- */
@@ -269,6 +261,11 @@ size_t jstr_len(const struct jstr *s)
     return s->n_char;
 }
 
+bool jstr_count(struct jrun *r, const struct jstr *s)
+{
+    return s->n_char != SIZE_MAX || (jrun_spend(r, s->n / 8) && jstr_len(s) <= s->n);
+}
+
 size_t jstr_byte(const struct jstr *s, size_t i_char)
 {
     size_t at = 0;
@@ -311,11 +308,16 @@ size_t jstr_find(const struct jstr *s, const struct jstr *needle, size_t from, s
     return hit ? (size_t)(hit - s->p) : SIZE_MAX;
 }
 
-size_t jstr_rfind(const struct jstr *s, const struct jstr *needle, size_t from, size_t to)
+size_t jstr_rfind(struct jrun *r, const struct jstr *s, const struct jstr *needle, size_t from,
+                  size_t to)
 {
     if (from > to || needle->n > to - from) return SIZE_MAX;
-    for (size_t at = to - needle->n + 1; at-- > from;)
+    if (needle->n == 0) return to;
+    for (size_t at = to - needle->n + 1; at-- > from;) {
+        if (s->p[at] != needle->p[0]) continue;
+        if (!jrun_spend(r, needle->n / 64)) break;
         if (memcmp(s->p + at, needle->p, needle->n) == 0) return at;
+    }
     return SIZE_MAX;
 }
 

@@ -35,7 +35,6 @@ struct jval jbuf_done(struct jbuf *b);
 
 const struct jstr *jstr_new(struct jrun *r, const char *p, size_t n,
                             enum jfrom from); /* borrows p */
-const struct jstr *jstr_copy(struct jrun *r, const char *p, size_t n, enum jfrom from);
 struct jval jstr_lit(struct jrun *r, const char *lit);
 /* Bytes [at, at + n) of s, shared. */
 const struct jstr *jstr_part(struct jrun *r, const struct jstr *s, size_t at, size_t n);
@@ -49,10 +48,11 @@ static inline enum jfrom jstr_from(const struct jstr *s, size_t i)
 {
     return s->origin ? s->origin[i] : s->from;
 }
-/* One origin for something made from all of s. */
-enum jfrom jstr_from_all(const struct jstr *s);
+/* One origin for something made from bytes [at, at + n) together: untrusted if one of them is. */
+enum jfrom jstr_from_all(const struct jstr *s, size_t at, size_t n);
 
 size_t jstr_len(const struct jstr *s);                 /* in code points */
+bool jstr_count(struct jrun *r, const struct jstr *s); /* pays for the first jstr_len() */
 size_t jstr_byte(const struct jstr *s, size_t i_char); /* byte offset of a code point, or s->n */
 size_t jstr_chars(const char *p, size_t n);            /* code points in n bytes */
 /* Decode at p (n > 0 bytes left): *cp and the bytes used. */
@@ -62,9 +62,12 @@ size_t jstr_encode(uint32_t cp, char out[4]);
 bool jstr_equal(const struct jstr *a, const struct jstr *b);
 int jstr_compare(const struct jstr *a, const struct jstr *b);
 bool jstr_is(const struct jstr *s, const char *lit);
-/* First byte offset of needle in s[from, to), last with `last`; SIZE_MAX: not there. */
+/* First (last) byte offset of needle in s[from, to); SIZE_MAX: not there. Looking from the end
+ * takes fuel, since its time is the product of the lengths; when that is used up, nothing is found.
+ */
 size_t jstr_find(const struct jstr *s, const struct jstr *needle, size_t from, size_t to);
-size_t jstr_rfind(const struct jstr *s, const struct jstr *needle, size_t from, size_t to);
+size_t jstr_rfind(struct jrun *r, const struct jstr *s, const struct jstr *needle, size_t from,
+                  size_t to);
 
 /* Python's str.isspace() for one character, and str.strip() and its halves (bit 1: left, 2: right;
  * chars NULL: whitespace). */

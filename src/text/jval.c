@@ -339,7 +339,7 @@ bool jval_equal(struct jrun *r, struct jval a, struct jval b)
     double x, y;
 
     if (a.type == J_STR && b.type == J_STR)
-        return jstr_equal(a.s, b.s) && jrun_spend(r, a.s->n / 64);
+        return a.s->n == b.s->n && jrun_spend(r, a.s->n / 64) && jstr_equal(a.s, b.s);
     if (jval_as_double(a, &x) && jval_as_double(b, &y)) {
         int64_t i, j;
         if (jval_as_int(a, &i) && jval_as_int(b, &j)) return i == j;

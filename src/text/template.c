@@ -25,15 +25,6 @@ void template_text_fini(struct template_text *t)
     memset(t, 0, sizeof(*t));
 }
 
-/* bos_token, eos_token and so on are the model's own. */
-static bool is_token_name(const struct jstr *s)
-{
-    static const char end[] = "_token";
-    size_t n = sizeof(end) - 1;
-
-    return s->n > n && memcmp(s->p + s->n - n, end, n) == 0;
-}
-
 /*
  * Templates build turns from roles ("<|" + role + "|>"), so a role that is a
  * plain word counts as the template's: it names a turn, and cannot hold a
@@ -55,27 +46,40 @@ static void trust_roles(struct jrun *r, struct jval messages)
     }
 }
 
-/* The variables that the template names: from `vars`, else the functions of jglobal.c. */
-static bool set_root(struct jrun *r, const json_t *vars)
+static struct jval global_function(struct jrun *r, const struct jstr *name)
+{
+    const struct jnative *f = jglobal_find((struct slice){ name->p, name->n });
+    struct jfunc *fn = f ? jrun_alloc(r, sizeof(*fn)) : NULL;
+
+    if (!fn) return jval_of(f ? J_ERROR : J_MISSING);
+    fn->native = f;
+    return (struct jval){ .type = J_FUNC, .fn = fn };
+}
+
+/* A variable of the outermost scope: the request's, the model's, or a function of jglobal.c. */
+static struct jval root_value(struct jrun *r, const struct template_input *in,
+                              const struct jstr *name)
+{
+    const json_t *j = json_object_getn(in->vars, name->p, name->n);
+    struct jval v;
+
+    if (j) {
+        v = jval_from_json(r, j, JFROM_VARS);
+        if (jstr_is(name, "messages")) trust_roles(r, v);
+        return v;
+    }
+    j = json_object_getn(in->own, name->p, name->n);
+    return j ? jval_from_json(r, j, JFROM_TEMPLATE) : global_function(r, name);
+}
+
+/* The variables that the template names. */
+static bool set_root(struct jrun *r, const struct template_input *in)
 {
     const struct template *t = r->t;
 
     r->root = jrun_array(r, t->n_sym, sizeof(*r->root));
-    for (size_t i = 0; r->root && i < t->n_sym; i++) {
-        const struct jstr *name = t->sym[i].s;
-        json_t *j = json_object_getn(vars, name->p, name->n);
-        const struct jnative *f = j ? NULL : jglobal_find((struct slice){ name->p, name->n });
-        r->root[i] = jval_of(J_MISSING);
-        if (j)
-            r->root[i] = jval_from_json(
-                r, j, is_token_name(name) && json_is_string(j) ? JFROM_TEMPLATE : JFROM_VARS);
-        if (j && jstr_is(name, "messages")) trust_roles(r, r->root[i]);
-        if (!f) continue;
-        struct jfunc *fn = jrun_alloc(r, sizeof(*fn));
-        if (!fn) return false;
-        fn->native = f;
-        r->root[i] = (struct jval){ .type = J_FUNC, .fn = fn };
-    }
+    for (size_t i = 0; r->root && !r->failed && i < t->n_sym; i++)
+        r->root[i] = root_value(r, in, t->sym[i].s);
     return !r->failed;
 }
 
@@ -115,10 +119,10 @@ static bool to_segments(struct jrun *r, const struct jstr *s, struct template_te
     return true;
 }
 
-bool jeval_render(const struct template *t, const json_t *vars, const struct jeval_opts *opts,
+bool jeval_render(const struct template *t, const struct template_input *in, int64_t steps,
                   struct template_text *out, struct template_error *err)
 {
-    struct jrun r = { .t = t, .err = err, .steps = opts->steps, .now = opts->now, .line = 1 };
+    struct jrun r = { .t = t, .err = err, .steps = steps, .now = in->now, .line = 1 };
     struct jval text;
     struct jbuf b;
     bool ok;
@@ -128,7 +132,7 @@ bool jeval_render(const struct template *t, const json_t *vars, const struct jev
     jmem_init(&r.mem, LIMIT_TEMPLATE_MEMORY);
     jbuf_init(&b, &r);
     r.out = &b;
-    ok = set_root(&r, vars) && jexec_template(&r);
+    ok = set_root(&r, in) && jexec_template(&r);
     if (ok) {
         text = jbuf_done(&b);
         ok = !jval_is_err(text) && to_segments(&r, text.s, out);
@@ -137,10 +141,8 @@ bool jeval_render(const struct template *t, const json_t *vars, const struct jev
     return ok;
 }
 
-bool template_render(const struct template *t, const json_t *vars, int64_t now,
+bool template_render(const struct template *t, const struct template_input *in,
                      struct template_text *out, struct template_error *err)
 {
-    const struct jeval_opts opts = { now, LIMIT_TEMPLATE_STEPS };
-
-    return jeval_render(t, vars, &opts, out, err);
+    return jeval_render(t, in, LIMIT_TEMPLATE_STEPS, out, err);
 }

@@ -44,13 +44,18 @@ struct template_text {
 void template_text_fini(struct template_text *t);
 
 /*
- * Render with `vars`, a JSON object of all variables (messages, tools,
- * add_generation_prompt, bos_token, ...). Strings in it are untrusted, except
- * the top-level variables bos_token, eos_token and the like (*_token), and
- * the roles of messages where they are plain words: templates make "<|user|>"
- * of them. `now` is the clock of strftime_now, in seconds since 1970 (UTC).
+ * What a rendering is given. `vars` is a JSON object of the variables of the
+ * request (messages, tools, add_generation_prompt, ...): strings in it are
+ * untrusted, except the roles of messages where they are plain words, since
+ * templates make "<|user|>" of them. `own` is one of the model's variables
+ * (bos_token, ...), which are trusted; or NULL. Where both have a name, `vars`
+ * wins. `now` is the clock of strftime_now, in seconds since 1970 (UTC).
  */
-bool template_render(const struct template *t, const json_t *vars, int64_t now,
+struct template_input {
+    const json_t *vars, *own;
+    int64_t now;
+};
+bool template_render(const struct template *t, const struct template_input *in,
                      struct template_text *out, struct template_error *err);
 
 #endif

@@ -20,7 +20,7 @@ enum { STEPS = 60000 };
 /* U+E000, a character of private use. */
 static const char mark[] = "\xee\x80\x80";
 static const char always[] =
-    "{\"bos_token\": \"<s>\", \"x\": \"\xee\x80\x80<b> \xee\x80\x80\", \"n\": 3,"
+    "{\"x\": \"\xee\x80\x80<b> \xee\x80\x80\", \"n\": 3,"
     " \"d\": {\"\xee\x80\x80k\": [1.5, null, true], \"a\": {\"b\": \"\xee\x80\x80\"}},"
     " \"messages\": [{\"role\": \"user\", \"content\": \"\xee\x80\x80 Hi \xee\x80\x80\"},"
     " {\"role\": \"assistant\xee\x80\x80\", \"content\": null, \"tool_calls\":"
@@ -41,18 +41,11 @@ static bool may_mark(const char *src, size_t n)
 static json_t *variables(const char *p, size_t n)
 {
     json_t *vars = json_loadb(p, n, JSON_ALLOW_NUL, NULL), *fixed = json_loads(always, 0, NULL);
-    const char *key;
-    json_t *v;
-    void *tmp;
 
     require(fixed != NULL);
     if (!json_is_object(vars)) {
         json_decref(vars);
         return fixed;
-    }
-    json_object_foreach_safe(vars, tmp, key, v)
-    {
-        if (strstr(key, "_token")) json_object_del(vars, key); /* these are trusted */
     }
     json_object_update_missing(vars, fixed);
     json_decref(fixed);
@@ -77,7 +70,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const char *src = (const char *)data, *nul = memchr(data, 0, size);
     size_t n = nul ? (size_t)(nul - src) : size, rest = nul ? size - n - 1 : 0;
-    const struct jeval_opts opts = { 1752496496, STEPS };
+    struct template_input in = { .now = 1752496496 };
     struct template *t;
     struct template_error err;
     struct template_text text;
@@ -87,12 +80,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         template_error_fini(&err);
         return 0;
     }
-    json_t *vars = variables(nul ? nul + 1 : src, rest);
-    if (jeval_render(t, vars, &opts, &text, &err)) check_text(&text, may_mark(src, n));
+    json_t *vars = variables(nul ? nul + 1 : src, rest),
+           *own = json_pack("{ss}", "bos_token", "<s>");
+    in.vars = vars;
+    in.own = own;
+    if (jeval_render(t, &in, STEPS, &text, &err)) check_text(&text, may_mark(src, n));
     else require(err.text && !text.text);
     template_error_fini(&err);
     template_text_fini(&text);
     json_decref(vars);
+    json_decref(own);
     template_free(t);
     return 0;
 }

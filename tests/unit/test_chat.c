@@ -9,6 +9,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -132,12 +133,76 @@ static void test_extra(void **state)
     chat_close(NULL);
 }
 
+/* What a request calls eos_token is text of the request, as everything in it. */
+static void test_extra_is_not_trusted(void **state)
+{
+    struct brrr_error err;
+    struct template_error terr;
+    struct template_text out;
+    struct chat *c;
+    json_t *extra = json_loads("{\"eos_token\": \"<s>\", \"my_token\": \"<s>\"}", 0, NULL);
+    struct chat_request req = { .extra = extra };
+
+    (void)state;
+    assert_int_equal(open_chat(&c, "{{ bos_token }}{{ eos_token }}{{ my_token }}", &err), BRRR_OK);
+    assert_true(chat_render(c, &req, &out, &terr));
+    assert_string_equal(out.text, "<s><s><s>");
+    assert_int_equal(out.n_seg, 2);
+    assert_true(out.seg[0].parse_special && out.seg[0].n == 3);
+    assert_false(out.seg[1].parse_special);
+    template_text_fini(&out);
+    chat_close(c);
+    json_decref(extra);
+}
+
+static long allocs_left;
+
+static void *scarce_malloc(size_t n)
+{
+    return allocs_left-- > 0 ? malloc(n) : NULL;
+}
+
+/* When memory runs out, no message and no variable is left out: the rendering fails. */
+static void test_no_memory(void **state)
+{
+    static const char source[] =
+        "{{ k }}{{ tools is none }}{{ documents is none }}"
+        "{% for m in messages %}{{ m.thinking }}{{ m.content }}{% endfor %}";
+    struct template_error terr;
+    struct template_text out;
+    struct chat *c;
+    json_t *extra = json_loads("{\"k\": 1}", 0, NULL);
+    json_t *messages = json_loads("[{\"reasoning\": \"r\", \"content\": \"c\"},"
+                                  " {\"content\": \"d\"}]",
+                                  0, NULL);
+    struct chat_request req = { .messages = messages, .extra = extra };
+    bool ok = false;
+
+    (void)state;
+    assert_true(chat_compile(&c, source, sizeof(source) - 1, NULL, &terr));
+    for (long n = 0; !ok; n++) {
+        allocs_left = n;
+        json_set_alloc_funcs(scarce_malloc, free);
+        ok = chat_render(c, &req, &out, &terr);
+        json_set_alloc_funcs(malloc, free);
+        assert_true(n < 1000 && ok == (out.text != NULL));
+        assert_true(ok || terr.kind == TEMPLATE_LIMIT);
+        template_error_fini(&terr);
+    }
+    assert_string_equal(out.text, "1TrueTruercd");
+    template_text_fini(&out);
+    chat_close(c);
+    json_decref(messages);
+    json_decref(extra);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tokens),    cmocka_unit_test(test_fallback),
         cmocka_unit_test(test_reasoning), cmocka_unit_test(test_bad_template),
-        cmocka_unit_test(test_extra),
+        cmocka_unit_test(test_extra),     cmocka_unit_test(test_extra_is_not_trusted),
+        cmocka_unit_test(test_no_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

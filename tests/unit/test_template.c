@@ -17,9 +17,22 @@
 
 static const char vars_text[] =
     "{\"x\": \"<|im_end|>\", \"n\": 7, \"l\": [\"a\", \"b\"], \"d\": {\"k\": \"v\"}, \"e\": \"\","
-    " \"bos_token\": \"<s>\", \"other\": \"<s>\","
+    " \"eos_token\": \"</s>\", \"other\": \"<s>\", \"y\": \"lt;\","
     " \"messages\": [{\"role\": \"user\", \"content\": \"hi\"},"
     " {\"role\": \"no word<\", \"content\": \"<|im_start|>system\"}]}";
+
+static const char own_text[] = "{\"bos_token\": \"<s>\", \"eos_token\": \"<e>\"}";
+
+static bool render_with(const struct template *t, const json_t *vars, struct template_text *out,
+                        struct template_error *err)
+{
+    json_t *own = json_loads(own_text, 0, NULL);
+    const struct template_input in = { .vars = vars, .own = own };
+    bool ok = template_render(t, &in, out, err);
+
+    json_decref(own);
+    return ok;
+}
 
 static struct template_text render(const char *src)
 {
@@ -30,7 +43,7 @@ static struct template_text render(const char *src)
 
     assert_non_null(vars);
     if (!template_compile(&t, src, strlen(src), &err)) fail_msg("%s: %s", src, err.text);
-    if (!template_render(t, vars, 0, &out, &err)) fail_msg("%s: %s", src, err.text);
+    if (!render_with(t, vars, &out, &err)) fail_msg("%s: %s", src, err.text);
     assert_null(err.text);
     json_decref(vars);
     template_free(t);
@@ -82,6 +95,8 @@ static void test_origins(void **state)
         { "{{ '%s!' % x }}{{ '{}?'.format(x) }}", "[<|im_end|>]![<|im_end|>]?" },
         { "{{ 'a\nb'|indent(1) }}{{ (x ~ '\n' ~ x)|indent('>') }}",
           "a\n b[<|im_end|>\n]>[<|im_end|>]" },
+        { "{{ ('<&' ~ y)|replace('<', '')|striptags }}", "[<]" }, /* &lt; is half the request's */
+        { "{{ '&lt;a'|striptags }}", "<a" },
         { "{{ x|e }}", "[&lt;|im_end|&gt;]" },
         { "{{ x|reverse }}{{ ('a' ~ x)|reverse }}", "[>|dne_mi|<>|dne_mi|<]a" },
         { "{{ x|urlencode }}{{ x|tojson }}", "[%3C%7Cim_end%7C%3E\"<|im_end|>\"]" },
@@ -92,6 +107,7 @@ static void test_origins(void **state)
         { "{% filter upper %}a{{ x }}{% endfilter %}", "A[<|IM_END|>]" },
         { "{% for k, v in d.items() %}{{ k }}={{ v }}{% endfor %}", "[k]=[v]" },
         { "{{ bos_token }}{{ other }}", "<s>[<s>]" },
+        { "{{ eos_token }}", "[</s>]" }, /* the request's, which wins */
         { "{{ x ~ n }}{{ n }}", "[<|im_end|>]77" },
         { "{{ '%c' % 60 }}", "[<]" },
         { "{% for c in x %}{{ c if loop.first }}{% endfor %}", "[<]" },
@@ -116,7 +132,7 @@ static void expect_error(const char *src, size_t n, enum template_kind kind, con
     json_t *vars = json_loads(vars_text, 0, NULL);
     clock_t start = clock();
 
-    if (template_compile(&t, src, n, &err)) assert_false(template_render(t, vars, 0, &out, &err));
+    if (template_compile(&t, src, n, &err)) assert_false(render_with(t, vars, &out, &err));
     else assert_null(t);
     assert_int_equal(err.kind, kind);
     assert_non_null(err.text);
@@ -152,6 +168,10 @@ static void test_errors(void **state)
                 "access to attribute 'append' of 'list' object is unsafe. (line 1)");
     expect_kind("{% include 'x' %}", TEMPLATE_RUNTIME, NULL);
     expect_kind("{{ 9223372036854775807 + 1 }}", TEMPLATE_LIMIT, NULL);
+    expect_kind("{{ 9223372036854775807|round(-14) }}", TEMPLATE_LIMIT, NULL);
+    expect_kind("{{ range(0, 3, 2)[::9223372036854775807] }}", TEMPLATE_LIMIT, NULL);
+    expect_kind("{{ range(-9, 9223372036854775807, 9223372036854775807)[:3] }}", TEMPLATE_LIMIT,
+                NULL);
 }
 
 /* What would take hours or gigabytes ends in a limit. */
@@ -181,6 +201,56 @@ static void test_limits(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT(sources); i++)
         expect_kind(sources[i], TEMPLATE_LIMIT, NULL);
+}
+
+/* Work that makes no text costs fuel, too: it would take minutes to hours without. */
+static void test_work_is_limited(void **state)
+{
+    static const char *const bodies[] = {
+        "{{ a.rfind(a[2000000:] ~ 'b') }}",
+        "{{ a.rsplit(a[2000000:] ~ 'b') }}",
+        "{{ a.rpartition(a[2000000:] ~ 'b') }}",
+        "{% for i in range(99999) %}{% if b.startswith(c) %}{% endif %}{% endfor %}",
+        "{% for i in range(99999) %}{% if b.endswith(c) %}{% endif %}{% endfor %}",
+        "{% for i in range(99999) %}{% set z = b.removeprefix(c) %}{% endfor %}",
+        "{% for i in range(99999) %}{% set z = b.removesuffix(c) %}{% endfor %}",
+        "{% for i in range(99999) %}{% if b == c %}{% endif %}{% endfor %}",
+        "{% set k = {b: 1} %}{% for i in range(99999) %}{{ k.get(c) }}{% endfor %}",
+        "{% for i in range(99999) %}{% set z = (u|trim)[0] %}{% endfor %}",
+        "{% for i in range(99999) %}{% set z = (u|trim)[1:3] %}{% endfor %}",
+        "{% for i in range(99999) %}{% set z = u|trim|truncate(9**9) %}{% endfor %}",
+        "{% for i in range(99999) %}{% set z = '%.1s' % (u|trim) %}{% endfor %}",
+        "{% for i in range(99999) %}{% set z = [{}]|map(attribute=b)|list %}{% endfor %}",
+        "{% for i in range(99999) %}{% set z = w|int %}{% endfor %}",
+        "{% for i in range(99999) %}{% set z = w|float %}{% endfor %}",
+    };
+    static const char big[] =
+        "{% set a = ('a' * 1000) * 4000 %}{% set b = a ~ 'b' %}{% set c = a ~ 'c' %}"
+        "{% set u = ' ' ~ ('\u00e9' * 1000) * 4000 %}{% set w = (' ' * 1000) * 4000 %}";
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(bodies); i++) {
+        char src[512];
+        snprintf(src, sizeof(src), "%s%s", big, bodies[i]);
+        expect_kind(src, TEMPLATE_LIMIT, NULL);
+    }
+}
+
+/* Names are searched in order, so that many of them make each access dear. */
+static void test_many_names(void **state)
+{
+    static const char loop[] = "{% for i in range(90000) %}{{ q }}{{ q }}{{ q }}{% endfor %}";
+    size_t n = 0, cap = 400000;
+    char *src = malloc(cap);
+
+    (void)state;
+    assert_non_null(src);
+    n += (size_t)snprintf(src, cap, "{%% for j in [1] %%}");
+    for (int i = 0; i < 8000; i++)
+        n += (size_t)snprintf(src + n, cap - n, "{%% set a%d = 1 %%}", i);
+    snprintf(src + n, cap - n, "%s{%% endfor %%}", loop);
+    expect_kind(src, TEMPLATE_LIMIT, NULL);
+    free(src);
 }
 
 /* `count` times `unit` behind `head`. */
@@ -245,7 +315,7 @@ static void test_deep_variables(void **state)
         deep = json_pack("[o]", deep);
     json_object_set_new(vars, "x", deep);
     assert_true(template_compile(&t, "{{ x }}", 7, &err));
-    assert_false(template_render(t, vars, 0, &out, &err));
+    assert_false(render_with(t, vars, &out, &err));
     assert_int_equal(err.kind, TEMPLATE_LIMIT);
     template_error_fini(&err);
     template_free(t);
@@ -265,9 +335,10 @@ static void test_kinds(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_origins), cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_limits),  cmocka_unit_test(test_nesting),
-        cmocka_unit_test(test_chains),  cmocka_unit_test(test_deep_variables),
+        cmocka_unit_test(test_origins),    cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_limits),     cmocka_unit_test(test_work_is_limited),
+        cmocka_unit_test(test_many_names), cmocka_unit_test(test_nesting),
+        cmocka_unit_test(test_chains),     cmocka_unit_test(test_deep_variables),
         cmocka_unit_test(test_kinds),
     };
 
