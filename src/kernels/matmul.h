@@ -50,6 +50,16 @@ struct matmul_args {
     void *scratch;       /* MATMUL_SCRATCH(k) bytes, 64-byte aligned, private to the worker */
 };
 
+/* Rows [m0, m1) and columns [k0, k1) of x [m][ldx], whole blocks, into the packed form of all of x.
+ */
+struct q8_pack_args {
+    void *dst; /* q8_bytes(m, k) */
+    const float *x;
+    size_t ldx;
+    int m, k;
+    int m0, m1, k0, k1;
+};
+
 /* A group of k weights as f32, or three as bytes with their scales, and room to spare. */
 #define MATMUL_SCRATCH(k) ((size_t)(k)*32 * 4 + (size_t)(k)*16 + 8192)
 

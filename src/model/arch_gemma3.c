@@ -78,8 +78,8 @@ static void layer(struct worker *w, const struct layer *l)
     op_attend(w, l);
     op_project_norm_add(w, op_rows(w, s->att, l->wo.k), &l->wo, l->attn_post_norm);
 
-    op_gated(w, op_norm(w, s->x, l->ffn_norm), l, true);
-    op_project_norm_add(w, op_rows(w, s->gate, l->w_down.k), &l->w_down, l->ffn_post_norm);
+    struct act ff = op_gated(w, op_norm(w, s->x, l->ffn_norm), l, true);
+    op_project_norm_add(w, ff, &l->w_down, l->ffn_post_norm);
 }
 
 const struct arch arch_gemma3 = {

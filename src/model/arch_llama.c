@@ -53,8 +53,8 @@ static void layer(struct worker *w, const struct layer *l)
     op_attend(w, l);
     op_project_add(w, op_rows(w, s->att, l->wo.k), &l->wo, l->bo);
 
-    op_gated(w, op_norm(w, s->x, l->ffn_norm), l, false);
-    op_project_add(w, op_rows(w, s->gate, l->w_down.k), &l->w_down, l->b_down);
+    struct act ff = op_gated(w, op_norm(w, s->x, l->ffn_norm), l, false);
+    op_project_add(w, ff, &l->w_down, l->b_down);
 }
 
 const struct arch arch_llama = {

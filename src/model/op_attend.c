@@ -112,11 +112,10 @@ static void attend_tile(struct worker *w, const struct layer *l, const struct ti
 
 void op_attend(struct worker *w, const struct layer *l)
 {
-    struct step *s = w->s;
-    /* Tiles are taken as workers come free; the counter runs on from layer to layer. */
-    long long base = (long long)l->index * (s->n_task + w->n), i;
+    int i;
 
-    while ((i = atomic_fetch_add(&s->next_task, 1) - base) < s->n_task)
-        attend_tile(w, l, &s->tile[i]);
+    /* Tiles are taken as workers come free. */
+    while ((i = worker_take(w, w->s->n_task)) >= 0)
+        attend_tile(w, l, &w->s->tile[i]);
     op_barrier(w);
 }

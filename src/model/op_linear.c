@@ -14,6 +14,21 @@ void op_barrier(struct worker *w)
     pool_barrier(w->s->pool);
 }
 
+enum {
+    /* From so many rows on a worker takes pieces of a matrix as it comes free: one that is
+     * delayed takes fewer. Below, every worker has the same share in every step. */
+    PIECES_FROM = 32,
+    PIECE_GROUPS = 3,                 /* as many as a kernel multiplies side by side       */
+    GROUPS_OF_BLOCK = Q8_GROUP / R16, /* groups whose outputs share a scale when packed    */
+    GATED_GROUPS = 6,                 /* both: PIECE_GROUPS and GROUPS_OF_BLOCK divide it  */
+};
+
+/* True if rows of k activations are packed for the matrices that take them. */
+static bool quantises(const struct model *m, int k)
+{
+    return !m->precision_f32 && k % Q8_GROUP == 0;
+}
+
 /* Which rows this worker prepares, and where: all of them privately, or a share of the shared ones.
  */
 struct prep {
@@ -43,8 +58,9 @@ static struct act finish(struct worker *w, struct prep *p, const float *src, int
     const struct model *m = w->s->m;
     struct act a = { .f32 = src };
 
-    if (!m->precision_f32 && k % Q8_GROUP == 0) {
-        if (p->lo < p->hi) m->kernels.q8_pack(p->q8, src, (size_t)k, step_rows(w), k, p->lo, p->hi);
+    if (quantises(m, k)) {
+        struct q8_pack_args pack = { p->q8, src, (size_t)k, step_rows(w), k, p->lo, p->hi, 0, k };
+        m->kernels.q8_pack(&pack);
         a.q8 = p->q8;
     }
     if (p->shared) op_barrier(w);
@@ -68,68 +84,89 @@ struct act op_rows(struct worker *w, const float *src, int k)
     return finish(w, &p, src, k);
 }
 
-/* Where the columns of a product go: y [rows][ld]. */
-struct dest {
+/* y [rows][m->n] (+)= a m^T + bias */
+struct product {
     float *y;
-    int ld, rows;
+    const struct matrix *m;
+    const float *bias; /* may be NULL */
+    int rows;
     bool add; /* y += */
 };
 
-/* This worker's share of the groups of y = a m^T; *lo and *hi get its columns. */
-static void matmul(struct worker *w, struct dest d, struct act a, const struct matrix *m, int *lo,
-                   int *hi)
+/* The columns of groups [g0, g1); p->m is not empty. */
+static void multiply(struct worker *w, const struct product *p, struct act a, int g0, int g1)
 {
     const struct kernels *k = &w->s->m->kernels;
-    int g0, g1;
-
-    worker_share(w, (m->n + R16 - 1) / R16, 1, &g0, &g1);
-    *lo = g0 * R16;
-    *hi = MIN(g1 * R16, m->n);
-    if (g0 >= g1) return;
-    struct matmul_args args = { .y = d.y,
-                                .ld_y = (size_t)d.ld,
+    const struct matrix *m = p->m;
+    int lo = g0 * R16, hi = MIN(g1 * R16, m->n);
+    struct matmul_args args = { .y = p->y,
+                                .ld_y = (size_t)m->n,
                                 .w = m->w,
-                                .m = d.rows,
+                                .x = m->packed ? a.q8 : (const void *)a.f32,
+                                .m = p->rows,
                                 .k = m->k,
                                 .n = m->n,
                                 .g0 = g0,
                                 .g1 = g1,
                                 .type = m->type,
-                                .add = d.add,
+                                .add = p->add,
                                 .dequant = k->dequant[m->type],
                                 .scratch = w->scratch };
-    args.x = m->packed ? a.q8 : (const void *)a.f32;
+
+    if (g0 >= g1) return;
     (m->packed ? k->matmul[m->type] : k->matmul_f32)(&args);
+    for (int r = 0; p->bias && r < p->rows; r++)
+        k->add(p->y + (size_t)r * (size_t)m->n + lo, p->bias + lo, hi - lo);
 }
 
-static void project(struct worker *w, struct dest d, struct act a, const struct matrix *m,
-                    const float *bias)
+static int n_groups(const struct matrix *m)
 {
-    int lo, hi;
-
-    matmul(w, d, a, m, &lo, &hi);
-    for (int r = 0; bias && lo < hi && r < d.rows; r++)
-        w->s->m->kernels.add(d.y + (size_t)r * (size_t)d.ld + lo, bias + lo, hi - lo);
+    return (m->n + R16 - 1) / R16;
 }
 
-void op_project(struct worker *w, float *y, struct act a, const struct matrix *m, const float *bias)
+/* True if work that comes in so many pieces is better taken piece by piece than shared out. */
+static bool by_pieces(const struct worker *w, int pieces)
 {
-    project(w, (struct dest){ y, m->n, step_rows(w), false }, a, m, bias);
+    return step_rows(w) >= PIECES_FROM && pieces >= 2 * w->n;
+}
+
+/* All of n products of the same activations; a barrier must follow. */
+static void multiply_all(struct worker *w, struct act a, const struct product *p, int n)
+{
+    int pieces = 0, i, g0, g1;
+
+    for (int j = 0; j < n; j++)
+        pieces += (n_groups(p[j].m) + PIECE_GROUPS - 1) / PIECE_GROUPS;
+    for (int j = 0; !by_pieces(w, pieces) && j < n; j++) {
+        worker_share(w, n_groups(p[j].m), 1, &g0, &g1);
+        multiply(w, &p[j], a, g0, g1);
+    }
+    while (by_pieces(w, pieces) && (i = worker_take(w, pieces)) >= 0) {
+        const struct product *q = p;
+        for (; i * PIECE_GROUPS >= n_groups(q->m); q++)
+            i -= (n_groups(q->m) + PIECE_GROUPS - 1) / PIECE_GROUPS;
+        g0 = i * PIECE_GROUPS;
+        multiply(w, q, a, g0, MIN(g0 + PIECE_GROUPS, n_groups(q->m)));
+    }
 }
 
 void op_qkv(struct worker *w, struct act a, const struct layer *l)
 {
     struct step *s = w->s;
+    int rows = step_rows(w);
+    struct product p[] = { { s->q, &l->wq, l->bq, rows, false },
+                           { s->k, &l->wk, l->bk, rows, false },
+                           { s->v, &l->wv, l->bv, rows, false } };
 
-    op_project(w, s->q, a, &l->wq, l->bq);
-    op_project(w, s->k, a, &l->wk, l->bk);
-    op_project(w, s->v, a, &l->wv, l->bv);
+    multiply_all(w, a, p, COUNT(p));
     op_barrier(w);
 }
 
 void op_project_add(struct worker *w, struct act a, const struct matrix *m, const float *bias)
 {
-    project(w, (struct dest){ w->s->x, m->n, step_rows(w), true }, a, m, bias);
+    struct product p = { w->s->x, m, bias, step_rows(w), true };
+
+    multiply_all(w, a, &p, 1);
     op_barrier(w);
 }
 
@@ -138,10 +175,11 @@ void op_project_norm_add(struct worker *w, struct act a, const struct matrix *m,
 {
     struct step *s = w->s;
     const struct kernels *k = &s->m->kernels;
+    struct product p = { s->tmp, m, NULL, step_rows(w), false };
     size_t d = (size_t)s->m->hp.d_model;
     int lo, hi;
 
-    op_project(w, s->tmp, a, m, NULL);
+    multiply_all(w, a, &p, 1);
     op_barrier(w);
     worker_share(w, step_rows(w), 1, &lo, &hi);
     for (int r = lo; r < hi; r++) {
@@ -152,23 +190,45 @@ void op_project_norm_add(struct worker *w, struct act a, const struct matrix *m,
     op_barrier(w);
 }
 
-void op_gated(struct worker *w, struct act a, const struct layer *l, bool gelu)
+/* Columns of groups [g0, g1) of the gated feed-forward: both products, then what is made of them, a
+ * tile of rows at a time, so that it is packed while it is in the cache. */
+static void gated_columns(struct worker *w, struct act a, const struct layer *l, bool gelu, int g0,
+                          int g1)
 {
     struct step *s = w->s;
     const struct kernels *k = &s->m->kernels;
-    int ff = s->m->hp.d_ff, g0, g1;
+    int ff = s->m->hp.d_ff, lo = g0 * R16, hi = MIN(g1 * R16, ff), rows = step_rows(w);
+    struct product gate = { s->gate, &l->w_gate, l->b_gate, rows, false };
+    struct product up = { s->up, &l->w_up, l->b_up, rows, false };
+    struct q8_pack_args pack = { s->ff_q8, s->gate, (size_t)ff, rows, ff, 0, 0, lo, hi };
 
-    /* gate and up are shared out alike: a worker owns the same columns of both. */
-    op_project(w, s->gate, a, &l->w_gate, l->b_gate);
-    op_project(w, s->up, a, &l->w_up, l->b_up);
-    worker_share(w, (ff + R16 - 1) / R16, 1, &g0, &g1);
-    int lo = g0 * R16, hi = MIN(g1 * R16, ff);
-    for (int r = 0; lo < hi && r < step_rows(w); r++) {
-        float *gate = s->gate + (size_t)r * (size_t)ff + lo;
-        const float *up = s->up + (size_t)r * (size_t)ff + lo;
-        (gelu ? k->gelu_mul : k->silu_mul)(gate, gate, up, hi - lo);
+    multiply(w, &gate, a, g0, g1);
+    multiply(w, &up, a, g0, g1);
+    for (int r0 = 0; lo < hi && r0 < rows; r0 += Q8_TILE) {
+        int r1 = MIN(r0 + Q8_TILE, rows);
+        for (int r = r0; r < r1; r++) {
+            float *row = s->gate + (size_t)r * (size_t)ff + lo;
+            (gelu ? k->gelu_mul : k->silu_mul)(row, row, s->up + (size_t)r * (size_t)ff + lo,
+                                               hi - lo);
+        }
+        pack.m0 = r0, pack.m1 = r1;
+        if (quantises(s->m, ff)) k->q8_pack(&pack);
     }
+}
+
+struct act op_gated(struct worker *w, struct act a, const struct layer *l, bool gelu)
+{
+    struct step *s = w->s;
+    int n = n_groups(&l->w_gate), pieces = (n + GATED_GROUPS - 1) / GATED_GROUPS, i, g0, g1;
+
+    if (!by_pieces(w, pieces)) {
+        worker_share(w, n, GROUPS_OF_BLOCK, &g0, &g1);
+        gated_columns(w, a, l, gelu, g0, g1);
+    }
+    while (by_pieces(w, pieces) && (i = worker_take(w, pieces)) >= 0)
+        gated_columns(w, a, l, gelu, i * GATED_GROUPS, MIN((i + 1) * GATED_GROUPS, n));
     op_barrier(w);
+    return (struct act){ s->gate, quantises(s->m, s->m->hp.d_ff) ? s->ff_q8 : NULL };
 }
 
 void op_logits(struct worker *w)
@@ -186,12 +246,16 @@ void op_logits(struct worker *w)
                            (int)d, m->hp.eps);
     struct act a = { .f32 = s->h };
     if (head->packed) {
-        if (lo < hi) m->kernels.q8_pack(s->h_q8, s->h, d, n_out, (int)d, lo, hi);
+        struct q8_pack_args pack = { s->h_q8, s->h, d, n_out, (int)d, lo, hi, 0, (int)d };
+        m->kernels.q8_pack(&pack);
         a.q8 = s->h_q8;
     }
     op_barrier(w);
     if (n_out == 0) return;
-    matmul(w, (struct dest){ s->logits, head->n, n_out, false }, a, head, &lo, &hi);
+    struct product p = { s->logits, head, NULL, n_out, false };
+    worker_share(w, n_groups(head), 1, &lo, &hi);
+    multiply(w, &p, a, lo, hi);
+    lo *= R16, hi = MIN(hi * R16, head->n);
     for (int i = 0; m->hp.softcap_final > 0 && lo < hi && i < n_out; i++)
         m->kernels.softcap(s->logits + (size_t)i * (size_t)head->n + lo, hi - lo,
                            m->hp.softcap_final);

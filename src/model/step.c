@@ -28,6 +28,7 @@ static bool lay_out(struct step *s, struct arena *a)
     TAKE(att, t * (size_t)hp->n_head * (size_t)hp->d_v * 4);
     TAKE(gate, t * (size_t)hp->d_ff * 4);
     TAKE(up, t * (size_t)hp->d_ff * 4);
+    TAKE(ff_q8, q8_bytes(s->o.max_row, hp->d_ff));
     TAKE(tmp, t * (size_t)hp->d_model * 4);
     for (int i = 0; i < 2; i++) {
         TAKE(rot[i], t * (size_t)hp->n_rot * 4);
@@ -128,12 +129,23 @@ static void make_tiles(struct step *s)
     }
 }
 
+int worker_take(struct worker *w, int n)
+{
+    /* The counter runs on from phase to phase: each worker goes once beyond the end of each. */
+    long long i = atomic_fetch_add(&w->s->next_piece, 1) - w->taken;
+
+    if (i < n) return (int)i;
+    w->taken += n + w->n;
+    return -1;
+}
+
 static void program(void *arg, int index, int n)
 {
     struct step *s = arg;
     struct worker *w = &s->worker[index];
 
     w->n = n;
+    w->taken = 0;
     op_begin(w);
     for (int i = 0; i < s->m->hp.n_layer; i++)
         s->m->arch->layer(w, &s->m->layer[i]);
@@ -147,7 +159,7 @@ const float *step_run(struct step *s, struct pool *pool, const struct batch *b,
     s->b = b;
     s->kv = kv;
     make_tiles(s);
-    atomic_store(&s->next_task, 0);
+    atomic_store(&s->next_piece, 0);
     pool_run(pool, program, s);
     return s->logits;
 }

@@ -36,13 +36,14 @@ struct step {
     float *q, *k, *v;   /* [T][H d_k], [T][G d_k], [T][G d_v] */
     float *att;         /* [T][H d_v]                      */
     float *gate, *up;   /* [T][F]                          */
+    void *ff_q8;        /* gate packed                     */
     float *tmp;         /* [T][D] before a post-norm       */
     float *rot[2];      /* [T][n_rot / 2][cos, sin]        */
     float *inv_freq[2]; /* [n_rot / 2]                     */
     float *logits;      /* [n_out][n_vocab]                */
     const struct batch_seq **row_seq; /* [T] the sequence of a row */
 
-    atomic_llong next_task; /* attention: the next tile to take */
+    atomic_llong next_piece; /* worker_take() */
     int n_task;
     struct tile *tile; /* [n_task] */
 
@@ -53,9 +54,10 @@ struct step {
 struct worker {
     struct step *s;
     int index, n;
-    float *own_h;  /* [OWN_ROWS][k_max] private normalised rows   */
-    void *own_q8;  /* the same, packed                            */
-    void *scratch; /* for kernels                                 */
+    float *own_h;    /* [OWN_ROWS][k_max] private normalised rows   */
+    void *own_q8;    /* the same, packed                            */
+    void *scratch;   /* for kernels                                 */
+    long long taken; /* pieces of the phases behind it (worker_take) */
 };
 
 enum {
@@ -80,6 +82,12 @@ static inline void worker_share(const struct worker *w, int n, int unit, int *lo
     *hi = (int)MIN(n, units * (w->index + 1) / w->n * unit);
 }
 
+/*
+ * The next of the n pieces of this phase, or -1. Every worker calls it, with the same n, until it
+ * gives -1, and passes a barrier before the next phase that takes pieces.
+ */
+int worker_take(struct worker *w, int n);
+
 void op_barrier(struct worker *w);
 
 /* x = embedding of the batch's tokens, and the rotation tables. Ends in a barrier. */
@@ -88,16 +96,13 @@ void op_begin(struct worker *w);
 struct act op_norm(struct worker *w, const float *x, const float *weight);
 /* act = the rows of src [T][k] as they are. */
 struct act op_rows(struct worker *w, const float *src, int k);
-/* y [T][n] = act W^T + bias (bias may be NULL). No barrier: other workers wrote other columns. */
-void op_project(struct worker *w, float *y, struct act a, const struct matrix *m,
-                const float *bias);
 /* x [T][D] += act W^T + bias. Ends in a barrier. */
 void op_project_add(struct worker *w, struct act a, const struct matrix *m, const float *bias);
 /* x [T][D] += rmsnorm(act W^T) * weight. Ends in a barrier. */
 void op_project_norm_add(struct worker *w, struct act a, const struct matrix *m,
                          const float *weight);
-/* gate [T][F] = f(act Wg^T) * (act Wu^T), f = silu or gelu. Ends in a barrier. */
-void op_gated(struct worker *w, struct act a, const struct layer *l, bool gelu);
+/* [T][F] f(act Wg^T) * (act Wu^T), f = silu or gelu, as activations. Ends in a barrier. */
+struct act op_gated(struct worker *w, struct act a, const struct layer *l, bool gelu);
 /* q, k, v of this layer from act, with biases. Ends in a barrier. */
 void op_qkv(struct worker *w, struct act a, const struct layer *l);
 /* Norm of q and k per head (where the layer has it), rotation, keys and values into the cache. Ends

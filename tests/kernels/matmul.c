@@ -36,7 +36,7 @@ static void job_init(struct ktest *t, struct job *j, int kind)
     j->file = weights_make(t, j->qt, j->n, j->k, kind);
     j->w = weights_pack(t, j->qt, j->file, j->n, j->k);
     j->x = kt_in(t, q8_bytes(j->m, j->k));
-    t->ref->q8_pack(j->x, x, (size_t)j->k, j->m, j->k, 0, j->m);
+    q8_pack_all(t->ref, j->x, x, j->m, j->k);
     j->y0 = kt_f32(t, (size_t)j->m * j->ld);
     j->add = kt_int(t, 0, 1);
 }
@@ -215,7 +215,7 @@ static void bench_shape(struct ktest *t, enum qtype qt, int m, int n, int k)
         memcpy(j.w + (size_t)g * packed_group_bytes(qt, k), one, packed_group_bytes(qt, k));
     float *x = kt_f32(t, (size_t)m * (size_t)k);
     j.x = kt_out_bytes(t, q8_bytes(m, k));
-    t->ref->q8_pack(j.x, x, (size_t)k, m, k, 0, m);
+    q8_pack_all(t->ref, j.x, x, m, k);
     j.args = (struct matmul_args){ .y = kt_out(t, (size_t)m * (size_t)n),
                                    .ld_y = j.ld,
                                    .w = j.w,

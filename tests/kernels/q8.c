@@ -3,7 +3,7 @@
 #include <math.h>
 
 #include "kernels/packed.h"
-#include "kt.h"
+#include "weights.h"
 
 struct pack_job {
     const struct kernels *k;
@@ -12,10 +12,16 @@ struct pack_job {
     int m, width;
 };
 
+void q8_pack_all(const struct kernels *k, void *dst, const float *x, int m, int width)
+{
+    struct q8_pack_args a = { dst, x, (size_t)width, m, width, 0, m, 0, width };
+    k->q8_pack(&a);
+}
+
 static void pack_all(void *arg)
 {
     struct pack_job *j = arg;
-    j->k->q8_pack(j->dst, j->x, (size_t)j->width, j->m, j->width, 0, j->m);
+    q8_pack_all(j->k, j->dst, j->x, j->m, j->width);
 }
 
 /* Every code times its scale is within half a step of the value it stands for. */
@@ -51,13 +57,17 @@ static void check_shape(struct ktest *t, int m, int k, int kind)
     size_t n = (size_t)m * (size_t)k, bytes = q8_bytes(m, k);
     float *x = kind ? kt_f32_hard(t, n) : kt_f32(t, n);
     uint8_t *want = kt_out_bytes(t, bytes), *got = kt_out_bytes(t, bytes);
-    int cut = m > Q8_TILE ? kt_int(t, 0, m / Q8_TILE) * Q8_TILE : 0;
+    int cut = kt_int(t, 0, m), cut_k = kt_int(t, 0, k / BLOCK_K) * BLOCK_K;
+    struct q8_pack_args a = { got, x, (size_t)k, m, k, cut, m, 0, k };
 
     if (kind == 2) put_odd(t, x, (int)n);
-    t->ref->q8_pack(want, x, (size_t)k, m, k, 0, m);
-    t->got->q8_pack(got, x, (size_t)k, m, k, cut, m);
-    t->got->q8_pack(got, x, (size_t)k, m, k, 0, cut);
-    kt_same(t, want, got, bytes, "m=%d k=%d kind=%d cut=%d", m, k, kind, cut);
+    q8_pack_all(t->ref, want, x, m, k);
+    t->got->q8_pack(&a);
+    a.m0 = 0, a.m1 = cut, a.k0 = cut_k;
+    t->got->q8_pack(&a);
+    a.k0 = 0, a.k1 = cut_k;
+    t->got->q8_pack(&a);
+    kt_same(t, want, got, bytes, "m=%d k=%d kind=%d cut=%d, %d", m, k, kind, cut, cut_k);
     if (t->c && kind < 2) check_values(t, want, x, m, k);
     kt_reset(t);
 }

@@ -13,4 +13,7 @@ uint8_t *weights_make(struct ktest *t, enum qtype qt, int n_rows, int k, int kin
 /* The same, packed; ends at a guard page. */
 uint8_t *weights_pack(struct ktest *t, enum qtype qt, const uint8_t *src, int n_rows, int k);
 
+/* x [m][width] to packed activations. */
+void q8_pack_all(const struct kernels *k, void *dst, const float *x, int m, int width);
+
 #endif

@@ -45,14 +45,14 @@ static void pack_block(uint8_t *dst, int rows, int t, const float *x)
     memcpy(dst + Q8_SUM * rows + 4 * t, &sum, 4);
 }
 
-static void q8_pack(void *dst, const float *x, size_t ldx, int m, int k, int m0, int m1)
+static void q8_pack(const struct q8_pack_args *a)
 {
-    for (int i = m0; i < m1; i++) {
-        int t0 = i - i % Q8_TILE, rows = q8_tile_rows(m, t0);
-        uint8_t *tile = (uint8_t *)dst + q8_tile_offset(t0, k);
-        for (int b = 0; b < k / BLOCK_K; b++)
-            pack_block(tile + (size_t)b * (size_t)(Q8_BLOCK * rows), rows, i - t0,
-                       x + (size_t)i * ldx + (size_t)b * BLOCK_K);
+    for (int i = a->m0; i < a->m1; i++) {
+        int t0 = i - i % Q8_TILE, rows = q8_tile_rows(a->m, t0);
+        uint8_t *tile = (uint8_t *)a->dst + q8_tile_offset(t0, a->k);
+        for (int c = a->k0; c < a->k1; c += BLOCK_K)
+            pack_block(tile + (size_t)(c / BLOCK_K) * (size_t)(Q8_BLOCK * rows), rows, i - t0,
+                       a->x + (size_t)i * a->ldx + c);
     }
 }
 

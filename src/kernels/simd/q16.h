@@ -90,10 +90,16 @@ V16_INLINE v16 q16_to_f32(q16 a)
     return _mm512_cvtepi32_ps(a);
 }
 
-/* Sixteen integers in [-127, 127], rounded to even, as bytes; their sum. */
+/* Sixteen integers in [-127, 127], rounded to even, as bytes. */
+V16_INLINE __m128i q16_i8(v16 a)
+{
+    return _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(a));
+}
+
+/* The same to memory; their sum. */
 V16_INLINE int32_t q16_store_i8(int8_t *p, v16 a)
 {
-    q16 q = _mm512_cvtps_epi32(a);
+    __m512i q = _mm512_cvtps_epi32(a);
 
     _mm_storeu_si128((void *)p, _mm512_cvtepi32_epi8(q));
     return _mm512_reduce_add_epi32(q);
@@ -202,10 +208,23 @@ V16_INLINE v16 q16_to_f32(q16 a)
     return (v16){ _mm256_cvtepi32_ps(a.lo), _mm256_cvtepi32_ps(a.hi) };
 }
 
-V16_INLINE int32_t q16_store_i8(int8_t *p, v16 a)
+V16_INLINE __m256i q16_i16(v16 a)
 {
     __m256i lo = _mm256_cvtps_epi32(a.lo), hi = _mm256_cvtps_epi32(a.hi);
-    __m256i w = _mm256_permute4x64_epi64(_mm256_packs_epi32(lo, hi), 0xd8);
+
+    return _mm256_permute4x64_epi64(_mm256_packs_epi32(lo, hi), 0xd8);
+}
+
+V16_INLINE __m128i q16_i8(v16 a)
+{
+    __m256i w = q16_i16(a);
+
+    return _mm_packs_epi16(_mm256_castsi256_si128(w), _mm256_extracti128_si256(w, 1));
+}
+
+V16_INLINE int32_t q16_store_i8(int8_t *p, v16 a)
+{
+    __m256i w = q16_i16(a);
     __m128i b = _mm_packs_epi16(_mm256_castsi256_si128(w), _mm256_extracti128_si256(w, 1));
     __m256i pairs = _mm256_madd_epi16(w, _mm256_set1_epi16(1));
     __m128i s = _mm_add_epi32(_mm256_castsi256_si128(pairs), _mm256_extracti128_si256(pairs, 1));
