@@ -96,15 +96,6 @@ V16_INLINE __m128i q16_i8(v16 a)
     return _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(a));
 }
 
-/* The same to memory; their sum. */
-V16_INLINE int32_t q16_store_i8(int8_t *p, v16 a)
-{
-    __m512i q = _mm512_cvtps_epi32(a);
-
-    _mm_storeu_si128((void *)p, _mm512_cvtepi32_epi8(q));
-    return _mm512_reduce_add_epi32(q);
-}
-
 V16_INLINE v16 v16_load_u8(const uint8_t *p)
 {
     return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const void *)p)));
@@ -220,18 +211,6 @@ V16_INLINE __m128i q16_i8(v16 a)
     __m256i w = q16_i16(a);
 
     return _mm_packs_epi16(_mm256_castsi256_si128(w), _mm256_extracti128_si256(w, 1));
-}
-
-V16_INLINE int32_t q16_store_i8(int8_t *p, v16 a)
-{
-    __m256i w = q16_i16(a);
-    __m128i b = _mm_packs_epi16(_mm256_castsi256_si128(w), _mm256_extracti128_si256(w, 1));
-    __m256i pairs = _mm256_madd_epi16(w, _mm256_set1_epi16(1));
-    __m128i s = _mm_add_epi32(_mm256_castsi256_si128(pairs), _mm256_extracti128_si256(pairs, 1));
-
-    _mm_storeu_si128((void *)p, b);
-    s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4e));
-    return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1)));
 }
 
 V16_INLINE v16 v16_load_u8(const uint8_t *p)
