@@ -15,17 +15,21 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+
 enum {
     SPINS = 4000, /* pauses: 50 to 150 us, longer than any phase differs between workers */
-    YIELDS = 8,
+    SPINS_LEAST = 60,
     LINE = 128, /* two cache lines: the prefetcher of x86 fetches them in pairs */
 };
+
+/* Longer than a wait of workers that all run, shorter than what the kernel's scheduler deals in. */
+static const double LATE_S = 300e-6;
 
 struct word {
     _Alignas(LINE) atomic_uint v;
@@ -40,6 +44,7 @@ struct worker_start {
 struct pool {
     struct word epoch, phase;
     _Alignas(LINE) atomic_int arrived;
+    _Alignas(LINE) atomic_int spins; /* pauses before a waiter sleeps */
     int n;
     int n_started;
     atomic_bool quit;
@@ -56,21 +61,19 @@ static inline void relax(void)
 #endif
 }
 
-/* Return when w->v is no longer `old`. */
-static void word_wait(struct word *w, unsigned old)
+/* Return when w->v is no longer `old`: spin, then sleep. Seconds slept. */
+static double word_wait(struct word *w, unsigned old, int spins)
 {
-    for (int i = 0; i < SPINS; i++) {
-        if (atomic_load_explicit(&w->v, memory_order_acquire) != old) return;
+    for (int i = 0; i < spins; i++) {
+        if (atomic_load_explicit(&w->v, memory_order_acquire) != old) return 0;
         relax();
     }
-    for (int i = 0; i < YIELDS; i++) {
-        if (atomic_load_explicit(&w->v, memory_order_acquire) != old) return;
-        sched_yield();
-    }
+    double t0 = clock_now();
     atomic_fetch_add(&w->sleepers, 1);
     while (atomic_load(&w->v) == old)
         syscall(SYS_futex, &w->v, FUTEX_WAIT_PRIVATE, old, NULL, NULL, 0);
     atomic_fetch_sub(&w->sleepers, 1);
+    return clock_now() - t0;
 }
 
 static void word_bump(struct word *w)
@@ -78,6 +81,21 @@ static void word_bump(struct word *w)
     atomic_fetch_add(&w->v, 1);
     if (atomic_load(&w->sleepers) > 0)
         syscall(SYS_futex, &w->v, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
+}
+
+/*
+ * A worker that comes very late is one whose core another program has: then every pause here takes
+ * the time of somebody who could work, perhaps of that very worker; and who sleeps early is let run
+ * early by the kernel's scheduler. So after such a wait there is next to no spinning, and it comes
+ * back over some hundred shorter ones.
+ */
+static void barrier_wait(struct pool *p, unsigned phase)
+{
+    int spins = atomic_load_explicit(&p->spins, memory_order_relaxed), next;
+    double slept = word_wait(&p->phase, phase, spins);
+
+    next = slept > LATE_S ? SPINS_LEAST : MIN(SPINS, spins + spins / 16);
+    if (next != spins) atomic_store_explicit(&p->spins, next, memory_order_relaxed);
 }
 
 void pool_barrier(struct pool *p)
@@ -89,7 +107,7 @@ void pool_barrier(struct pool *p)
         word_bump(&p->phase);
         return;
     }
-    word_wait(&p->phase, phase);
+    barrier_wait(p, phase);
 }
 
 static void *worker_main(void *arg)
@@ -98,7 +116,7 @@ static void *worker_main(void *arg)
     struct pool *p = s->pool;
 
     for (unsigned epoch = 0;; epoch++) {
-        word_wait(&p->epoch, epoch);
+        word_wait(&p->epoch, epoch, atomic_load_explicit(&p->spins, memory_order_relaxed));
         if (atomic_load(&p->quit)) return NULL;
         p->fn(p->arg, s->index, p->n);
         pool_barrier(p);
@@ -131,6 +149,7 @@ enum brrr_status pool_new(struct pool **out, int n_workers, struct brrr_error *e
     if (!p) return fail(err, BRRR_E_NOMEM, "no memory for the thread pool");
     memset(p, 0, sizeof(*p));
     p->n = n_workers;
+    atomic_store(&p->spins, SPINS);
     p->thread = calloc((size_t)n_workers, sizeof(*p->thread));
     p->start = calloc((size_t)n_workers, sizeof(*p->start));
     if (!p->thread || !p->start) {

@@ -7,9 +7,9 @@
  * workers: what was written before it by any is seen after it by all. There
  * are no tasks and no queues: who does what follows from the worker's index.
  *
- * Waiting: spin for some microseconds, then yield, then sleep in the kernel,
- * so that barriers cost a cache-line round trip when every worker has a core,
- * an oversubscribed machine still makes progress, and an idle pool uses none.
+ * Waiting: spin for some microseconds, then sleep in the kernel, so that barriers
+ * cost a cache-line round trip when every worker has a core and an idle pool uses
+ * none. Where cores are shared with others, waiters learn to sleep almost at once.
  *
  * Threads: pool_run() from one thread at a time.
  */
