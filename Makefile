@@ -11,10 +11,12 @@ endif
 FLAGS_release := -O2 -g
 FLAGS_debug   := -Og -g -DBRRR_DEBUG
 FLAGS_asan    := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+# With a real model: the vector kernels, which others test with address checks, at full speed.
+FLAGS_asan-real := $(FLAGS_asan)
 FLAGS_tsan    := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
 FLAGS_fuzz    := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all
 ifeq ($(FLAGS_$(MODE)),)
-$(error MODE=$(MODE) is unknown: use release, debug, asan, tsan or fuzz)
+$(error MODE=$(MODE) is unknown: use release, debug, asan, asan-real, tsan or fuzz)
 endif
 # libFuzzer lives in clang.
 ifeq ($(MODE),fuzz)
@@ -61,12 +63,12 @@ folder    = $(notdir $(patsubst %/,%,$(dir $1)))
 isa_flags = $(if $(filter src/kernels/%,$1),$(ISA_$(call folder,$1)))
 # Fuzzing is for parsers: the vector kernels see checked numbers only, and clang takes minutes to
 # instrument them. Under TSan BRRR_CPU=c runs the instrumented reference instead.
-uninstrumented = $(and $(filter fuzz tsan,$(MODE)),$(filter src/kernels/avx%,$1))
+uninstrumented = $(and $(filter fuzz tsan asan-real,$(MODE)),$(filter src/kernels/avx%,$1))
 # Under ASan they get outlined address checks only: inlined ones and UBSan take gcc minutes a
 # file. The C reference, the same arithmetic, is instrumented in full.
 outlined = $(and $(filter asan,$(MODE)),$(filter src/kernels/avx%,$1))
 OUTLINED := -O1 -g -fno-omit-frame-pointer -fsanitize=address $(if $(findstring clang,$(CC)),-mllvm -asan-instrumentation-with-call-threshold=0,--param asan-instrumentation-with-call-threshold=0)
-code_flags = $(if $(uninstrumented),-O1 -g $(filter -m%,$(isa_flags)),$(if $(outlined),$(OUTLINED) $(filter -m%,$(isa_flags)),$(FLAGS_$(MODE)) $(isa_flags)))
+code_flags = $(if $(uninstrumented),$(if $(filter asan-real,$(MODE)),$(FLAGS_release) $(isa_flags),-O1 -g $(filter -m%,$(isa_flags))),$(if $(outlined),$(OUTLINED) $(filter -m%,$(isa_flags)),$(FLAGS_$(MODE)) $(isa_flags)))
 san_flags = $(filter -fsanitize% -fno-sanitize%,$(FLAGS_$(MODE)))
 
 .PHONY: all lib lint headers symbols format clean help
@@ -124,7 +126,7 @@ clean:                                      ## remove build/
 	rm -rf build
 
 help:                                       ## this list
-	@echo "usage: make [target] [MODE=release|debug|asan|tsan|fuzz] [CC=gcc|clang-14] [V=1]"
+	@echo "usage: make [target] [MODE=release|debug|asan|asan-real|tsan|fuzz] [CC=gcc|clang-14] [V=1]"
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | sort | awk -F'\t' '{printf "  %-12s %s\n", $$1, $$2}'
 
 -include $(LIB_OBJ:.o=.d) $(CMD_OBJ:.o=.d)

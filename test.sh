@@ -235,10 +235,10 @@ step build-asan build MODE=asan all unit kernels-test fuzz-bins
 step kernels-asan kernels asan
 step unit-asan unit asan
 step replay replay
-# test_real.py computes for minutes with a sanitizer, and reads nothing that the others do not.
 step pytest-asan pytests build/asan/brrr tests/cli tests/golden --ignore=tests/golden/test_real.py
-# Only by name (make heavy).
-[[ $only != *" real-asan "* ]] || step real-asan pytests build/asan/brrr tests/golden/test_real.py
+# The real models compute for minutes where each load of a vector kernel is checked.
+step build-asan-real build MODE=asan-real build/asan-real/brrr
+step real-asan pytests build/asan-real/brrr tests/golden/test_real.py
 step threads threads
 step old-cpu old_cpu
 step fuzz smoke

@@ -41,10 +41,10 @@ $(B)/examples/%: examples/%.c $(B)/libbrrr.a include/brrr.h
 	$(call say,EXAMPLE)
 	$(Q)$(CC) -std=c17 -Wall -Wextra -Werror -O2 $(san_flags) -Iinclude $< $(B)/libbrrr.a $(LIB_LIBS) -o $@
 
-# Hours, not minutes: what test.sh has no time for. docs/performance.md keeps the last result.
+# What test.sh has no time for. docs/performance.md keeps the last result.
 .PHONY: heavy
-heavy:                                      ## ten minutes of libFuzzer a target; real models under ASan
-	SMOKE_SECONDS=600 ./test.sh python models build build-asan real-asan fuzz
+heavy:                                      ## ten minutes of libFuzzer a target
+	SMOKE_SECONDS=600 ./test.sh fuzz
 
 .PHONY: example
 example: $(B)/examples/complete             ## build examples/complete.c on libbrrr.a
