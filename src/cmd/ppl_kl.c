@@ -54,6 +54,7 @@ static int tell(const struct kl *k)
 int kl_start(struct kl *k, const struct options *o, const struct klbase_head *h)
 {
     *k = (struct kl){ .compare = o->kl != NULL };
+    memcpy(k->profile, h->profile, sizeof(k->profile));
     if (k->compare) k->st = start_compare(k, o->kl, h);
     else if (o->kl_base) k->st = klbase_make(&k->file, o->kl_base, h, &k->err);
     return k->st ? tell(k) : EXIT_OK;
@@ -121,6 +122,7 @@ void kl_fini(struct kl *k)
 
 struct summary {
     double mean, median, p99, max, same, base_ppl, ratio;
+    double error; /* of the mean: standard deviation / sqrt(n) */
 };
 
 static struct summary summarize(const struct kl *k, double nll)
@@ -131,6 +133,9 @@ static struct summary summarize(const struct kl *k, double nll)
 
     for (int i = 0; i < n; i++)
         s.mean += v[i] / n;
+    for (int i = 0; i < n; i++)
+        s.error += (v[i] - s.mean) * (v[i] - s.mean);
+    s.error = sqrt(s.error / MAX(n - 1, 1) / n);
     s.median = n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
     s.p99 = v[(int)ceil(0.99 * n) - 1];
     s.max = v[n - 1];
@@ -144,18 +149,19 @@ void kl_print(struct kl *k, const struct options *o, double nll)
 {
     struct summary s = summarize(k, nll);
 
-    printf("against %s (profile %s, perplexity %.4f): perplexity ratio %.5f\n"
-           "KL divergence: mean %.6f, median %.6f, 99 %% %.6f, largest %.6f\n"
+    printf("profile %s against %s (profile %s, perplexity %.4f): perplexity ratio %.5f\n"
+           "KL divergence: mean %.6f +- %.6f, median %.6f, 99 %% %.6f, largest %.6f\n"
            "same first choice: %.2f %% of %d positions\n",
-           o->kl, klbase_head(k->file)->profile, s.base_ppl, s.ratio, s.mean, s.median, s.p99,
-           s.max, 100 * s.same, k->n);
+           k->profile, o->kl, klbase_head(k->file)->profile, s.base_ppl, s.ratio, s.mean, s.error,
+           s.median, s.p99, s.max, 100 * s.same, k->n);
 }
 
 json_t *kl_json(struct kl *k, double nll)
 {
     struct summary s = summarize(k, nll);
 
-    return json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:s}", "mean", s.mean, "median", s.median,
-                     "p99", s.p99, "max", s.max, "top1", s.same, "base_ppl", s.base_ppl,
-                     "ppl_ratio", s.ratio, "base_profile", klbase_head(k->file)->profile);
+    return json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:s, s:s}", "mean", s.mean, "error",
+                     s.error, "median", s.median, "p99", s.p99, "max", s.max, "top1", s.same,
+                     "base_ppl", s.base_ppl, "ppl_ratio", s.ratio, "base_profile",
+                     klbase_head(k->file)->profile, "profile", k->profile);
 }

@@ -12,7 +12,8 @@
 struct kl {
     struct klbase *file; /* NULL: neither option was given */
     bool compare;
-    double *each; /* [n] divergences, to compare */
+    char profile[KLBASE_PROFILE + 1]; /* of the mode at hand */
+    double *each;                     /* [n] divergences, to compare */
     int n, n_same;
     double base_nll; /* summed */
     enum brrr_status st;

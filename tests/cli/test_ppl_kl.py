@@ -4,6 +4,7 @@ import json
 import math
 import os
 import pathlib
+import statistics
 import struct
 
 import pytest
@@ -67,7 +68,9 @@ def test_against_the_definition(brrr, work):
     got = json.loads(ppl(brrr, work, "--kl", work / "base", model="sharp").stdout)
     kl = got["kl"]
     assert got["scored"] == n and kl["base_profile"] == "f32"
+    assert kl["profile"] == "q8g32"
     assert kl["mean"] == pytest.approx(sum(each) / n, rel=1e-3)
+    assert kl["error"] == pytest.approx(statistics.stdev(each) / math.sqrt(n), rel=1e-3)
     assert kl["median"] == pytest.approx((each[(n - 1) // 2] + each[n // 2]) / 2, rel=1e-3)
     assert kl["p99"] == pytest.approx(each[math.ceil(0.99 * n) - 1], rel=1e-3)
     assert kl["max"] == pytest.approx(each[-1], rel=1e-3)
@@ -98,7 +101,8 @@ def test_text_output(brrr, work):
               work / "base"])
     lines = p.stdout.decode().splitlines()
     assert p.returncode == OK and len(lines) == 4
-    assert "profile f32" in lines[1] and lines[2].startswith("KL divergence: mean 0.")
+    assert lines[1].startswith("profile q8g32 against ") and "(profile f32, " in lines[1]
+    assert lines[2].startswith("KL divergence: mean 0.")
     assert lines[3].startswith("same first choice: ")
 
 
