@@ -67,7 +67,8 @@ class Brrr:
             self.run("logits", "--jsonl", *threads, text=json.dumps(ids))
             return time.perf_counter() - t0
         prompt, batch, n = (case.n, 1, 2) if case.kind == "prefill" else (1, case.n, steps)
-        out = json.loads(self.run("bench", "--json", "--repeats", 1, "-p", prompt, "-n", n, "-b",
+        # Its runs are the shortest: three in a round keep their noise down.
+        out = json.loads(self.run("bench", "--json", "--repeats", 3, "-p", prompt, "-n", n, "-b",
                                   batch, *threads))
         self.about.update({k: out[k] for k in ("kernels", "profile") if k in out})
         found = [c for c in out["cases"] if c["case"] == case.kind
