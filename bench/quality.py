@@ -146,9 +146,9 @@ def write(report, to_json, to_markdown):
 
 def caption(report):
     extra = f" Options of brrr: `{report['options']}`." if report["options"] else ""
-    return (f"{report['rows'][0]['scored']} to {report['rows'][-1]['scored']} positions in windows "
-            f"of {report['ctx']}; brrr's profile {report['profile']}; llama-cpp-python "
-            f"{report['llama']}; {report['cpu']}.{extra}\n")
+    scored = [r["scored"] for r in report["rows"]]
+    return (f"{min(scored)} to {max(scored)} positions in windows of {report['ctx']}; brrr's profile "
+            f"{report['profile']}; llama-cpp-python {report['llama']}; {report['cpu']}.{extra}\n")
 
 
 def main():
