@@ -8,6 +8,7 @@ changes. Everything measured is in the JSON file. An engine that ends, as some d
 is started again without it.
 """
 import argparse
+import html
 import json
 import os
 import pathlib
@@ -280,11 +281,12 @@ def svg(report):
                       f'<text x="{x + 17}" y="42">{label}</text>')
         x += 40 + 7 * len(label)
     width = label_w + bar_w + 90
+    title = html.escape(f"{report['model']}, {report['cpu']}, {report['threads']} threads: tok/s, "
+                        "longer is faster")
     return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{y}" '
             f'viewBox="0 0 {width} {y}" font-family="sans-serif" font-size="12" fill="#222">'
             f'<rect width="{width}" height="{y}" fill="#fff"/><text x="16" y="20" '
-            f'font-size="14">tok/s, {report["model"]}, {report["cpu"]}, {report["threads"]} '
-            f'threads</text>' + "".join(legend) + "".join(out) + "</svg>\n")
+            f'font-size="14">{title}</text>' + "".join(legend) + "".join(out) + "</svg>\n")
 
 
 def cpu():

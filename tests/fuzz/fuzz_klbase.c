@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * fuzz_klbase.c - any bytes as a file of reference distributions: refused with a
- * message, or read to the end, where every row is a distribution.
+ * message, or read to the end, where every row is a distribution. Seeds:
+ * tests/fuzz/corpus/klbase (tools/gen-klbase-corpus.py).
  */
 #include <stdlib.h>
 
