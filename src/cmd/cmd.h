@@ -49,6 +49,7 @@ struct options {
     /* one field per row of options.def */
     const char *model, *precision, *kv_type, *prompt, *file, *system, *task, *to;
     const char *template_file, *tensor, *score, *batch, *lengths;
+    const char *kl, *kl_base;
     int n_threads, ctx, chunk, parallel, n_predict, top_k, max_tokens, repeats, no_repeat_ngram;
     int n_decode;
     double temperature, top_p, min_p, typical_p, repeat, presence, frequency, epsilon, eta;

@@ -5,12 +5,14 @@
  * Independent windows of --ctx tokens, BOS in front of each where the model
  * asks for one (it counts into the window). --score all: every text token but
  * the first of a window without BOS, the short last window included; half: the
- * second half of each full window. --ctx 0: one pass over everything.
+ * second half of each full window. --ctx 0: one pass over everything. --kl-base keeps the
+ * distributions in a file, --kl compares them with those of a file (ppl_kl.h).
  */
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
 
+#include "cmd/ppl_kl.h"
 #include "cmd/session.h"
 #include "cmd/term.h"
 #include "engine/eval.h"
@@ -22,6 +24,7 @@ struct window {
     int n_vocab;
     double nll;
     int scored;
+    struct kl *kl;
 };
 
 static bool score_row(void *arg, int row, const float *logits)
@@ -32,9 +35,10 @@ static bool score_row(void *arg, int row, const float *logits)
     if (row + 1 >= w->n) return false;
     if (row + 1 < w->first) return true;
     w->k->sumexp(logits, w->n_vocab, &max, &sum);
-    w->nll += (double)max + log((double)sum) - (double)logits[w->id[row + 1]];
+    struct kl_at at = { logits, max, log((double)sum), w->id[row + 1] };
+    w->nll += (double)max + at.log_sum - (double)logits[at.next];
     w->scored++;
-    return true;
+    return kl_take(w->kl, &at);
 }
 
 struct text {
@@ -44,6 +48,19 @@ struct text {
     int ctx; /* window, BOS included */
     bool half, quiet;
 };
+
+/* How many positions windows() will score. */
+static int count_scored(const struct text *t)
+{
+    int step = t->ctx - t->bos, n = (int)t->ids.n, scored = 0;
+
+    for (int at = 0; at < n; at += step) {
+        int len = MIN(step, n - at) + t->bos;
+        if (t->half && len < t->ctx) break;
+        scored += len - (t->half ? MAX(t->ctx / 2, 1) : 1);
+    }
+    return scored;
+}
 
 static enum brrr_status windows(struct eval *v, const struct brrr_model *m, struct text *t,
                                 struct window *w, struct brrr_error *err)
@@ -55,9 +72,11 @@ static enum brrr_status windows(struct eval *v, const struct brrr_model *m, stru
     int32_t *buf = malloc((size_t)t->ctx * sizeof(*buf));
 
     if (!buf) return fail(err, BRRR_E_NOMEM, "no memory for a window");
-    *w = (struct window){ .id = buf, .k = &m->model->kernels, .n_vocab = brrr_model_n_vocab(m) };
+    w->id = buf;
+    w->k = &m->model->kernels;
+    w->n_vocab = brrr_model_n_vocab(m);
     progress_start(&bar, "scoring", t->quiet);
-    for (int at = 0; at < n; at += step) {
+    for (int at = 0; at < n && !w->kl->st; at += step) {
         int len = MIN(step, n - at);
         if (t->half && len < step) break;
         if (t->bos) buf[0] = t->bos_id;
@@ -98,20 +117,38 @@ static int print(const struct options *o, const struct text *t, const struct win
     double nll = w->nll / MAX(w->scored, 1), ppl = MIN(exp(nll), DBL_MAX);
     struct brrr_error err;
 
-    if (!w->scored)
-        return cmd_usage("ppl", "no token counts: the text is shorter than a window of %d tokens",
-                         t->ctx);
-
     if (!isfinite(nll)) {
         fail(&err, BRRR_E_LIMIT, "the model's logits are not finite: no perplexity");
         return cmd_fail(&err);
     }
-    if (o->json)
-        return cmd_print_json(json_pack("{s:i, s:i, s:f, s:f}", "tokens", (int)t->ids.n, "scored",
-                                        w->scored, "nll", nll, "ppl", ppl));
+    if (o->json) {
+        json_t *all = json_pack("{s:i, s:i, s:f, s:f}", "tokens", (int)t->ids.n, "scored",
+                                w->scored, "nll", nll, "ppl", ppl);
+        if (all && o->kl) json_object_set_new(all, "kl", kl_json(w->kl, nll));
+        return cmd_print_json(all);
+    }
     printf("perplexity %.4f (%d of %d tokens scored, windows of %d, mean nll %.5f)\n", ppl,
            w->scored, (int)t->ids.n, t->ctx, nll);
+    if (o->kl) kl_print(w->kl, o, nll);
     return EXIT_OK;
+}
+
+static int start_kl(struct kl *kl, const struct options *o, const struct brrr_model *m,
+                    const struct text *t)
+{
+    struct klbase_head h = { .n_vocab = brrr_model_n_vocab(m),
+                             .ctx = t->ctx,
+                             .n_id = (int)t->ids.n,
+                             .n_row = count_scored(t),
+                             .bos = t->bos,
+                             .half = t->half,
+                             .id_sum = klbase_id_sum(t->ids.id, t->ids.n) };
+
+    if (h.n_row == 0)
+        return cmd_usage("ppl", "no token counts: the text is shorter than a window of %d tokens",
+                         t->ctx);
+    snprintf(h.profile, sizeof(h.profile), "%s", model_profile(m->model));
+    return kl_start(kl, o, &h);
 }
 
 static int run(const struct options *o, const struct brrr_model *m, struct engine_opts *eo)
@@ -119,7 +156,8 @@ static int run(const struct options *o, const struct brrr_model *m, struct engin
     struct brrr_error err = { 0 };
     struct text t = { 0 };
     struct eval *v = NULL;
-    struct window w;
+    struct kl kl = { 0 };
+    struct window w = { .kl = &kl };
     int code = read_text(&t, m, o);
 
     if (code) goto out;
@@ -132,9 +170,11 @@ static int run(const struct options *o, const struct brrr_model *m, struct engin
         goto out;
     }
     eo->ctx = t.ctx;
+    if ((code = start_kl(&kl, o, m, &t))) goto out;
     if (eval_new(&v, m, eo, &err) || windows(v, m, &t, &w, &err)) code = cmd_fail(&err);
-    else code = print(o, &t, &w);
+    else if ((code = kl_end(&kl)) == EXIT_OK) code = print(o, &t, &w);
 out:
+    kl_fini(&kl);
     eval_free(v);
     ids_free(&t.ids);
     return code;
@@ -148,6 +188,7 @@ int verb_ppl(const struct options *o)
 
     if (o->score && strcmp(o->score, "all") != 0 && strcmp(o->score, "half") != 0)
         return cmd_usage("ppl", "--score is 'all' or 'half', not '%s'", o->score);
+    if (o->kl && o->kl_base) return cmd_usage("ppl", "--kl reads a file, --kl-base makes one");
     if ((code = session_engine_opts(&eo, o))) return code;
     if ((code = session_open(&m, o))) return code;
     code = run(o, m, &eo);
