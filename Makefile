@@ -29,6 +29,7 @@ B  := build/$(MODE)$(addprefix -,$(notdir $(OTHER_CC)))
 # One line for each instruction-set folder.
 ISA_c      := -O3
 ISA_avx2   := -O3 -mavx2 -mfma -mf16c -mbmi2
+ISA_avxvnni := $(ISA_avx2) -mavxvnni
 ISA_avx512 := -O3 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mfma -mf16c -mbmi2 -mprefer-vector-width=512
 
 # No -ffast-math, ever; contraction off because clang fuses a*b+c by itself and

@@ -6,6 +6,7 @@
 void kernels_fill_c(struct kernels *k);
 #if defined(__x86_64__)
 void kernels_fill_avx2(struct kernels *k);
+void kernels_fill_avxvnni(struct kernels *k);
 void kernels_fill_avx512(struct kernels *k);
 #endif
 
@@ -13,6 +14,7 @@ const struct kernels_isa kernels_isas[] = {
     { "c", 0, kernels_fill_c },
 #if defined(__x86_64__)
     { "avx2", CPU_AVX2, kernels_fill_avx2 },
+    { "avxvnni", CPU_AVX2 | CPU_AVXVNNI, kernels_fill_avxvnni },
     { "avx512", CPU_AVX512 | CPU_VNNI512, kernels_fill_avx512 },
 #endif
 };

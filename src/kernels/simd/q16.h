@@ -6,7 +6,7 @@
  * two of 256. What is worth knowing is q16_dot(), the only place where the
  * instruction sets differ in method; integer sums are exact either way:
  *
- *   AVX-512 VNNI: vpdpbusd, unsigned codes times signed activations.
+ *   AVX-512 VNNI, AVX-VNNI: vpdpbusd, unsigned codes times signed activations.
  *   AVX2: vpmaddubsw adds two products into a saturating int16. Codes of 4, 5
  *   and 6 bits times 127 leave room for 16, 8 and 4 products (15 * 127 * 16 =
  *   30480), so several steps stay in int16 before they are widened. Codes of 8
@@ -117,7 +117,11 @@ struct q16_pair {
 typedef struct q16_pair q16;
 
 #define Q16_ROWS 4
+#if defined(__AVXVNNI__)
+enum { Q16_PANEL = 1, Q16_SIGNED_8 = 0 };
+#else
 enum { Q16_PANEL = 1, Q16_SIGNED_8 = 1 };
+#endif
 
 V16_INLINE q16 q16_load(const void *p)
 {
@@ -172,6 +176,13 @@ V16_INLINE q16 q16_sub32(q16 a, q16 b)
                   (__m256i)((q16_u32)a.hi - (q16_u32)b.hi) };
 }
 
+#if defined(__AVXVNNI__)
+V16_INLINE void q16_dot_half(__m256i *sum, __m256i *part, __m256i codes, __m256i x, int bits, int j)
+{
+    (void)part, (void)bits, (void)j;
+    *sum = _mm256_dpbusd_avx_epi32(*sum, codes, x);
+}
+#else
 V16_INLINE void q16_dot_half(__m256i *sum, __m256i *part, __m256i codes, __m256i x, int bits, int j)
 {
     int chain = bits == 4 ? 8 : bits == 5 ? 4 : bits == 6 ? 2 : 1;
@@ -187,6 +198,7 @@ V16_INLINE void q16_dot_half(__m256i *sum, __m256i *part, __m256i codes, __m256i
     if (j % chain != chain - 1) *part = p;
     else *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(p, _mm256_set1_epi16(1)));
 }
+#endif
 
 V16_INLINE void q16_dot(q16 *sum, q16 *part, q16 codes, q16 x, int bits, int j)
 {
