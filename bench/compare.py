@@ -48,7 +48,9 @@ class Brrr:
         if args.isa == "avx2":
             self.env["BRRR_CPU"] = "avx2"
         info = json.loads(self.run("inspect", "--json"))
-        self.n_vocab = info["tokenizer"]["tokens"]
+        # The rows of the embedding: a file need not have a tokenizer.
+        self.n_vocab = next(t["shape"][-1] for t in info["tensors"]
+                            if t["name"] == "token_embd.weight")
 
     def run(self, *words, text=None):
         p = subprocess.run([self.args.brrr, *map(str, words), "-m", self.args.model], input=text,

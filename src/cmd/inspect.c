@@ -25,7 +25,7 @@ static enum brrr_status check_model(const struct gguf *g, struct model_plan *pla
     struct tokenizer *tok = NULL;
     enum brrr_status st = model_check(g, false, plan, err);
 
-    if (st == BRRR_OK && gguf_find(g, "tokenizer.ggml.model")) st = tokenizer_open(&tok, g, err);
+    if (st == BRRR_OK && tokenizer_present(g)) st = tokenizer_open(&tok, g, err);
     tokenizer_close(tok);
     return st;
 }

@@ -4,6 +4,7 @@
 
 #include "cmd/inspect.h"
 #include "base/limits.h"
+#include "text/tokenizer.h"
 
 enum {
     SHOWN_ELEMS = 64,
@@ -199,7 +200,7 @@ static json_t *tokenizer(const struct gguf *g)
         { "add_eos", "tokenizer.ggml.add_eos_token" },
     };
 
-    if (!gguf_find(g, "tokenizer.ggml.model")) return json_null();
+    if (!tokenizer_present(g)) return json_null();
     json_t *v = json_object();
     for (size_t i = 0; i < COUNT(rows); i++) {
         const struct gguf_kv *kv = gguf_find(g, rows[i].key);

@@ -9,6 +9,7 @@
 
 #include "base/limits.h"
 #include "cmd/inspect.h"
+#include "text/tokenizer.h"
 
 enum { GROUP_MAX = 1 << 17 }; /* tensors that are grouped; no model has more */
 
@@ -169,7 +170,7 @@ static void print_tokenizer(const struct gguf *g)
 {
     const struct gguf_kv *tokens = gguf_find(g, "tokenizer.ggml.tokens");
 
-    if (!gguf_find(g, "tokenizer.ggml.model")) {
+    if (!tokenizer_present(g)) {
         puts("tokenizer\n  none");
         return;
     }

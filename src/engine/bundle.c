@@ -28,8 +28,7 @@ enum brrr_status brrr_model_open(struct brrr_model **out, const char *path,
     }
     if ((st = gguf_open(&b->file, path, err))) goto error;
     if ((st = model_check(b->file, mo.precision_f32, NULL, err))) goto error;
-    if (gguf_find(b->file, "tokenizer.ggml.model") && (st = tokenizer_open(&b->tok, b->file, err)))
-        goto error;
+    if (tokenizer_present(b->file) && (st = tokenizer_open(&b->tok, b->file, err))) goto error;
     /* A template that does not compile is an error only for those who chat. */
     st = chat_open(&b->chat, b->file, NULL);
     if (!st) b->has_template = !chat_is_fallback(b->chat);

@@ -120,6 +120,16 @@ static enum brrr_status read_switches(struct tokenizer *t, const struct gguf *g,
     return BRRR_OK;
 }
 
+bool tokenizer_present(const struct gguf *g)
+{
+    struct slice name = { 0 };
+
+    if (!gguf_find(g, "tokenizer.ggml.model")) return false;
+    /* A model of the wrong type is for tokenizer_open() to report. */
+    if (gguf_str(g, "tokenizer.ggml.model", GGUF_OPTIONAL, &name, NULL)) return true;
+    return !slice_is(name, "no_vocab") && !slice_is(name, "none");
+}
+
 static enum brrr_status find_model(const struct model_row **out, const struct gguf *g,
                                    struct brrr_error *err)
 {

@@ -20,6 +20,8 @@
 struct gguf;
 struct tokenizer;
 
+/* False if the file has no tokenizer, or says that it has none ("no_vocab", "none"). */
+bool tokenizer_present(const struct gguf *g);
 enum brrr_status tokenizer_open(struct tokenizer **out, const struct gguf *g,
                                 struct brrr_error *err);
 void tokenizer_close(struct tokenizer *t); /* NULL is allowed */

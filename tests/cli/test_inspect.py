@@ -117,3 +117,18 @@ def test_closed_and_full_output(brrr, default_model):
     p.stderr.close()
     with open("/dev/full", "wb") as full, tempfile.TemporaryFile() as err:
         assert subprocess.run(args, stdout=full, stderr=err, timeout=10, check=False).returncode == 8
+
+
+def test_a_file_that_says_it_has_no_tokenizer(brrr, tmp_path):
+    """It loads; what needs text says why it can not work."""
+    data = (MODELS / "llama.gguf").read_bytes()
+    key = b"tokenizer.ggml.model" + (8).to_bytes(4, "little") + (4).to_bytes(8, "little")
+    assert data.count(key + b"gpt2") == 1
+    path = tmp_path / "none.gguf"
+    path.write_bytes(data.replace(key + b"gpt2", key + b"none"))
+    p = brrr(["inspect", path, "--json"])
+    assert p.returncode == 0 and json.loads(p.stdout)["tokenizer"] is None
+    p = brrr(["logits", "-m", path, "--jsonl"], input=b'{"ids": [3, 4], "top": 1}\n')
+    assert p.returncode == 0 and len(json.loads(p.stdout)["top"]) == 1
+    p = brrr(["run", "-m", path, "--raw", "-p", "hello"])
+    assert p.returncode == 1 and b"no tokenizer" in p.stderr and p.stdout == b""
