@@ -261,6 +261,9 @@ void test_matmul(struct ktest *t)
         for (size_t i = 0; i < COUNT(ms); i++)
             for (size_t n = 0; n < COUNT(ns); n++)
                 check_shape(t, (enum qtype)qt, ms[i], ns[n], block * kt_int(t, 1, 640 / block + 1));
+        /* a long k, which goes through panels in parts, and more rows than wait in between */
+        check_shape(t, (enum qtype)qt, 67, 65, 1536);
+        check_shape(t, (enum qtype)qt, 275, 49, 768 + 256 * kt_int(t, 0, 1));
         if (t->bench) bench(t, (enum qtype)qt);
     }
 }

@@ -81,14 +81,12 @@ V16_INLINE v16 panel_scale(struct packed p, const uint8_t *panel, int b, int gro
                                    64 * (i * groups + g)));
 }
 
-/* The panel of groups [0, groups) at w; scratch is 64-byte aligned. */
-V16_INLINE void panel_fill(uint8_t *panel, struct packed p, const uint8_t *w, int n_block,
-                           int groups)
+/* Blocks [b0, b1) of groups [0, groups) at w, group_bytes apart; the panel is 64-byte aligned. */
+V16_INLINE void panel_fill(uint8_t *panel, struct packed p, const uint8_t *w, size_t group_bytes,
+                           int b0, int b1, int groups)
 {
-    size_t group_bytes = packed_bytes(p, n_block);
-
-    for (int b = 0; b < n_block; b++) {
-        uint8_t *out = panel + (size_t)b * panel_block_bytes(p, groups);
+    for (int b = b0; b < b1; b++) {
+        uint8_t *out = panel + (size_t)(b - b0) * panel_block_bytes(p, groups);
         for (int g = 0; g < groups; g++) {
             const uint8_t *from = w + (size_t)g * group_bytes;
             const uint8_t *block = packed_block(p, from, b);
