@@ -81,10 +81,12 @@ V16_INLINE v16 panel_scale(struct packed p, const uint8_t *panel, int b, int gro
                                    64 * (i * groups + g)));
 }
 
-/* Blocks [b0, b1) of groups [0, groups) at w, group_bytes apart; the panel is 64-byte aligned. */
+/* Blocks [b0, b1) of Q16_PANEL groups at w, group_bytes apart; the panel is 64-byte aligned. */
 V16_INLINE void panel_fill(uint8_t *panel, struct packed p, const uint8_t *w, size_t group_bytes,
-                           int b0, int b1, int groups)
+                           int b0, int b1)
 {
+    const int groups = Q16_PANEL;
+
     for (int b = b0; b < b1; b++) {
         uint8_t *out = panel + (size_t)(b - b0) * panel_block_bytes(p, groups);
         for (int g = 0; g < groups; g++) {
