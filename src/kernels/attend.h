@@ -27,7 +27,8 @@
  * Order of arithmetic, the same for one query and for many (it is part of the
  * determinism contract): positions are cut into splits of KV_SPLIT at absolute
  * multiples. Within a split a score is one FMA chain over ascending d, times
- * scale (then softcap if any); m is the largest visible score; p = exp(s - m),
+ * scale (then softcap if any, then fma(slope, position - the query's, score) with
+ * ALiBi); m is the largest visible score; p = exp(s - m),
  * 0 where masked; the sum of p uses 16 lanes (position % 16) and the fixed tree;
  * the output is one FMA chain over the split's visible positions, ascending.
  * All chains start from +0; exp and tanh are those of c/fmath.h.
@@ -35,7 +36,9 @@
  * the running (m, s, o) in ascending order:
  *     m' = max(m, m2), a = exp(m - m'), b = exp(m2 - m'),
  *     s' = fma(s, a, s2 * b), o' = fma(o, a, o2 * b)
- * (the first split is taken as it is), and the result is o * (1 / s).
+ * (the first split is taken as it is), and the result is o * (1 / s). A sink z takes
+ * part in the sum only: with m' = max(m, z) and a = exp(m - m') the result is
+ * o * (a / fma(s, a, exp(z - m'))).
  *
  * With int8 the two products of a split are sums of integers, exact in any order:
  * q is rotated and quantised like a key, with scale sq, and
@@ -105,6 +108,8 @@ struct attend_args {
     int n_tok, n_group, d_k, d_v;
     int pos0, window;
     float scale, softcap;           /* softcap 0: none                                    */
+    const float *alibi;             /* [n_group] slopes (arXiv:2108.12409); NULL: none    */
+    const float *sink;              /* [n_group] logits of a position without value; NULL: none */
     const int32_t *block;           /* position p lies in physical block block[p / KV_BLOCK] */
     const uint8_t *k_base, *v_base; /* of this layer and head                            */
     size_t k_stride, v_stride;      /* bytes from one physical block to the next          */

@@ -17,6 +17,7 @@
 struct shape {
     int d_k, d_v, group, n_tok, pos0, window, kv_type;
     float softcap;
+    int alibi, sink;
     int nan_last; /* the last token's key and value are NaN: earlier tokens must not notice */
 };
 
@@ -186,6 +187,16 @@ static void fill_cache(struct ktest *t, const struct scene *c, uint8_t *kb, uint
     }
 }
 
+/* Of ALiBi: positive, so that what is far away counts less. */
+static const float *slopes(struct ktest *t, int n)
+{
+    float *x = kt_f32(t, (size_t)n);
+
+    for (int i = 0; i < n; i++)
+        x[i] = fabsf(x[i]) / 8;
+    return x;
+}
+
 static void build(struct ktest *t, struct scene *c, const struct shape *s)
 {
     int n_blocks = (s->pos0 + s->n_tok - 1) / KV_BLOCK + 1, used = 0;
@@ -212,6 +223,8 @@ static void build(struct ktest *t, struct scene *c, const struct shape *s)
         .window = s->window,
         .scale = 1.0f / sqrtf((float)s->d_k),
         .softcap = s->softcap,
+        .alibi = s->alibi ? slopes(t, s->group) : NULL,
+        .sink = s->sink ? kt_f32(t, (size_t)s->group) : NULL,
         .block = block,
         .k_stride = kv_k_bytes(s->kv_type, s->d_k) + 64,
         .v_stride = kv_v_bytes(s->kv_type, s->d_v) + 32,
@@ -284,10 +297,12 @@ static void exact_row(const struct scene *c, int tok, int head, double *out)
             s += qx[d] * k_at(k, d, p % KV_BLOCK, a->d_k, a->kv_type);
         s *= (double)a->scale;
         if (a->softcap != 0) s = a->softcap * tanh(s / a->softcap);
+        if (a->alibi) s += (double)a->alibi[head] * (p - (hi - 1));
         sum += exp(s);
         for (int d = 0; d < a->d_v; d++)
             out[d] += exp(s) * v_at(v, d, p % KV_BLOCK, a->d_v, a->kv_type);
     }
+    if (a->sink) sum += exp((double)a->sink[head]);
     for (int d = 0; d < a->d_v; d++)
         out[d] /= sum;
 }
@@ -395,6 +410,8 @@ static void random_shape(struct ktest *t, struct shape *s)
         s->window = pick(t, windows, COUNT(windows));
         s->kv_type = kt_int(t, 0, KV_TYPES - 1);
         s->softcap = kt_int(t, 0, 4) ? 0.0f : 50.0f;
+        s->alibi = kt_int(t, 0, 3) == 0;
+        s->sink = kt_int(t, 0, 3) == 0;
         s->nan_last = kt_int(t, 0, 3) == 0 && s->n_tok > 1;
     } while ((double)s->group * s->n_tok * (s->pos0 + s->n_tok) * (s->d_k + s->d_v) > rich);
 }
@@ -485,7 +502,7 @@ static void bench_shape(struct ktest *t, int n_tok, int pos0, int kv_type)
 
 void test_attend(struct ktest *t)
 {
-    struct shape s = { 64, 64, 3, 32, 240, 0, KV_F16, 0, 0 };
+    struct shape s = { 64, 64, 3, 32, 240, 0, KV_F16, 0, 0, 0, 0 };
     int n = t->c ? 30 : 150;
 
     check_shape(t, &s);

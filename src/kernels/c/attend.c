@@ -121,6 +121,7 @@ static void kv_store_c(void *k_block, void *v_block, const float *k, const float
 struct row {
     const struct attend_args *a;
     const float *q;
+    int head;
     int lo, hi;       /* what it sees: [lo, hi)           */
     float *p;         /* [KV_SPLIT] scratch               */
     const int8_t *q8; /* int8: q's codes                  */
@@ -212,7 +213,9 @@ static void split_c(struct row *r, int p0, int p1)
     for (int i = p0; i < p1; i++) {
         float s = a->kv_type == KV_INT8 ? score_int8(r, i) : score_float(r, i);
 
-        r->p[i % KV_SPLIT] = a->softcap != 0.0f ? fm_softcap(s, a->softcap) : s;
+        s = a->softcap != 0.0f ? fm_softcap(s, a->softcap) : s;
+        if (a->alibi) s = __builtin_fmaf(a->alibi[r->head], (float)(i - (r->hi - 1)), s);
+        r->p[i % KV_SPLIT] = s;
         r->m = fm_max(r->p[i % KV_SPLIT], r->m);
     }
     for (int i = p0; i < p1; i++) {
@@ -239,6 +242,11 @@ static void finish_c(const struct row *r)
 {
     float x = 1.0f / r->s;
 
+    if (r->a->sink) {
+        float z = r->a->sink[r->head], m = fm_max(r->m, z), ea = fm_exp(r->m - m);
+
+        x = ea / __builtin_fmaf(r->s, ea, fm_exp(z - m));
+    }
     for (int d = 0; d < r->a->d_v; d++)
         r->o[d] = r->o[d] * x;
 }
@@ -290,6 +298,7 @@ static void attend_c(const struct attend_args *a)
     int b = kv_rotation(a->d_k);
 
     for (int i = 0; i < a->n_tok * a->n_group; i++) {
+        r.head = i % a->n_group;
         r.q = a->q + (size_t)(i / a->n_group) * a->ld_q + (size_t)(i % a->n_group) * a->d_k;
         r.hi = a->pos0 + i / a->n_group + 1;
         r.lo = a->window > 0 && r.hi > a->window ? r.hi - a->window : 0;
@@ -309,7 +318,7 @@ static void attend_merge_c(const struct attend_args *a, int n_split)
     int n_row = a->n_tok * a->n_group;
 
     for (int i = 0; i < n_row; i++) {
-        struct row r = { .a = a, .o = out_row(a, i) };
+        struct row r = { .a = a, .o = out_row(a, i), .head = i % a->n_group };
         const float *part = a->part + (size_t)i * ATTEND_PART(a->d_v);
 
         for (int s = 0; s < n_split; s++, part += (size_t)n_row * ATTEND_PART(a->d_v)) {
