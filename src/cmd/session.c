@@ -39,9 +39,9 @@ int session_engine_opts(struct engine_opts *eo, const struct options *o)
     };
     if (o->precision && !f32 && strcmp(o->precision, "q8") != 0)
         return cmd_usage(o->verb, "--precision is 'q8' or 'f32', not '%s'", o->precision);
-    if (strcmp(kv, "f32") != 0 && strcmp(kv, "f16") != 0)
-        return cmd_usage(o->verb, "--kv-type is 'f16' or 'f32', not '%s'", kv);
-    eo->kv_type = strcmp(kv, "f32") == 0 ? KV_F32 : KV_F16;
+    eo->kv_type = kv_type_find(kv);
+    if (eo->kv_type == KV_TYPES)
+        return cmd_usage(o->verb, "--kv-type is 'f16', 'bf16', 'f32' or 'int8', not '%s'", kv);
     if (o->ctx < 0) return cmd_usage(o->verb, "--ctx-size counts from 0");
     /* Zero is the engine's word for "choose": only the absent option may say it. */
     if (OPTION_GIVEN(o, n_threads) && (o->n_threads < 1 || o->n_threads > LIMIT_THREADS))

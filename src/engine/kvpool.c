@@ -81,16 +81,16 @@ static bool kind_init(struct kind *k, int n_slot, int n_block, int n_logical)
 /* Where each layer's share lies inside a block of its kind. */
 static void place_layers(struct kvpool *p, const struct hparams *hp, uint8_t *const base[KV_KINDS])
 {
-    size_t off[KV_KINDS] = { 0 }, type = kv_type_bytes(p->o.kv_type);
-    size_t layer_bytes = model_kv_block_bytes(hp, p->o.kv_type);
+    size_t off[KV_KINDS] = { 0 }, layer_bytes = model_kv_block_bytes(hp, p->o.kv_type);
+    size_t k_bytes = kv_k_bytes(p->o.kv_type, hp->d_k);
 
     for (int i = 0; i < hp->n_layer; i++) {
         enum kv_kind kind = model_kv_kind(hp, i);
         p->layer[i] = (struct kv_layer){
             .base = base[kind] + off[kind],
             .block_stride = p->kind[kind].block_bytes,
-            .head_stride = (size_t)KV_BLOCK * (size_t)(hp->d_k + hp->d_v) * type,
-            .v_off = (size_t)KV_BLOCK * (size_t)hp->d_k * type,
+            .head_stride = k_bytes + kv_v_bytes(p->o.kv_type, hp->d_v),
+            .v_off = k_bytes,
             .kind = kind,
         };
         off[kind] += layer_bytes;

@@ -10,7 +10,7 @@
  * (Layers that share another's cache point to the same base.)
  *
  * Layout inside a physical block: [kv head][K block | V block], see
- * kernels/attend.h.
+ * kernels/attend.h, whose table of types knows the sizes.
  */
 #ifndef MODEL_KV_VIEW_H
 #define MODEL_KV_VIEW_H

@@ -7,6 +7,7 @@
  * first are those it will read later. Then the mapped pages are given back.
  */
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
@@ -147,6 +148,11 @@ const char *model_profile(const struct model *m)
     return m->precision_f32 ? "f32" : "q8g32";
 }
 
+void model_profile_kv(const struct model *m, int kv_type, char *out, size_t n)
+{
+    snprintf(out, n, "%s/%s", model_profile(m), kv_types[kv_type].name);
+}
+
 enum kv_kind model_kv_kind(const struct hparams *hp, int layer)
 {
     return hparams_is_global(hp, layer) ? KV_FULL : KV_WINDOW;
@@ -154,5 +160,5 @@ enum kv_kind model_kv_kind(const struct hparams *hp, int layer)
 
 size_t model_kv_block_bytes(const struct hparams *hp, int kv_type)
 {
-    return (size_t)hp->n_kv * KV_BLOCK * (size_t)(hp->d_k + hp->d_v) * kv_type_bytes(kv_type);
+    return (size_t)hp->n_kv * (kv_k_bytes(kv_type, hp->d_k) + kv_v_bytes(kv_type, hp->d_v));
 }

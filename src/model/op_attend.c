@@ -77,7 +77,7 @@ void op_rotate_store(struct worker *w, const struct layer *l)
     op_barrier(w);
 }
 
-static void attend_tile(struct worker *w, const struct layer *l, const struct tile *t)
+static struct attend_args tile_args(struct worker *w, const struct layer *l, const struct tile *t)
 {
     struct step *s = w->s;
     const struct hparams *hp = &s->m->hp;
@@ -86,7 +86,8 @@ static void attend_tile(struct worker *w, const struct layer *l, const struct ti
     size_t ld_q = (size_t)hp->n_head * (size_t)hp->d_k,
            ld_out = (size_t)hp->n_head * (size_t)hp->d_v;
     const uint8_t *base = kv->base + (size_t)t->kv_head * kv->head_stride;
-    struct attend_args a = {
+
+    return (struct attend_args){
         .out = s->att + (size_t)t->row * ld_out + (size_t)(t->kv_head * group * hp->d_v),
         .q = s->q + (size_t)t->row * ld_q + (size_t)(t->kv_head * group * hp->d_k),
         .ld_out = ld_out,
@@ -107,15 +108,69 @@ static void attend_tile(struct worker *w, const struct layer *l, const struct ti
         .kv_type = s->kv->type,
         .scratch = w->scratch,
     };
-    s->m->kernels.attend(&a);
+}
+
+/* The first split of a tile that the layer sees. */
+static int first_split(const struct layer *l, const struct tile *t)
+{
+    int pos0 = t->seq->pos0 + t->row - t->seq->row0;
+
+    return l->window > 0 ? MAX(0, pos0 - l->window + 1) / KV_SPLIT : 0;
+}
+
+/* Where the keys lie that a tile reads first. */
+static void first_keys(const struct step *s, const struct layer *l, const struct tile *t,
+                       const uint8_t *key[KV_SPLIT / KV_BLOCK])
+{
+    const struct kv_layer *kv = &s->kv->layer[l->index];
+    const int32_t *table = s->kv->table[kv->kind][t->seq->slot];
+    int split = t->part ? MAX(t->split, first_split(l, t)) : first_split(l, t);
+    int end = (t->seq->pos0 + t->row - t->seq->row0 + t->n_row - 1) / KV_BLOCK;
+
+    for (int i = 0; i < KV_SPLIT / KV_BLOCK; i++) {
+        int b = split * (KV_SPLIT / KV_BLOCK) + i;
+
+        key[i] = b <= end && table[b] >= 0 ? kv->base + (size_t)table[b] * kv->block_stride +
+                                                 (size_t)t->kv_head * kv->head_stride
+                                           : NULL;
+    }
+}
+
+/* One split of a tile that is cut; whoever is last makes the output of the parts. */
+static void attend_split(struct attend_args *a, const struct tile *t, int first,
+                         const struct kernels *k)
+{
+    size_t size = (size_t)(a->n_tok * a->n_group) * ATTEND_PART(a->d_v);
+
+    a->split = t->split;
+    a->part = t->part + (size_t)t->split * size;
+    /* What a window does not reach has no part. */
+    if (t->split >= first) k->attend(a);
+    if (atomic_fetch_sub(t->left, 1) > 1) return;
+    atomic_store(t->left, t->n_split);
+    a->part = t->part + (size_t)first * size;
+    k->attend_merge(a, t->n_split - first);
 }
 
 void op_attend(struct worker *w, const struct layer *l)
 {
-    int i;
+    struct step *s = w->s;
+    const struct kernels *k = &s->m->kernels;
+    /* Tiles are taken as workers come free, the next one before the last is done, to fetch its
+     * keys in time. */
+    const uint8_t *key[KV_SPLIT / KV_BLOCK];
+    int cold = 1;
 
-    /* Tiles are taken as workers come free. */
-    while ((i = worker_take(w, w->s->n_task)) >= 0)
-        attend_tile(w, l, &w->s->tile[i]);
+    for (int i = worker_take(w, s->n_task), next; i >= 0; i = next, cold = 0) {
+        const struct tile *t = &s->tile[i];
+        struct attend_args a = tile_args(w, l, t);
+
+        next = worker_take(w, s->n_task);
+        if (next >= 0) first_keys(s, l, &s->tile[next], key);
+        a.ahead = next >= 0 ? key : NULL;
+        a.cold = cold;
+        if (t->part) attend_split(&a, t, first_split(l, t), k);
+        else k->attend(&a);
+    }
     op_barrier(w);
 }

@@ -36,7 +36,10 @@ static bool lay_out(struct step *s, struct arena *a)
     }
     TAKE(logits, (size_t)s->o.max_out * (size_t)hp->n_vocab * 4);
     TAKE(row_seq, t * sizeof(*s->row_seq));
-    TAKE(tile, t * (size_t)hp->n_kv * sizeof(*s->tile));
+    TAKE(tile, tiles_cap(m, &s->o) * sizeof(*s->tile));
+    TAKE(part, tiles_part_floats(m, &s->o) * 4);
+    s->n_group_max = SPLIT_TOKENS * hp->n_kv;
+    TAKE(left, (size_t)s->n_group_max * sizeof(*s->left));
     TAKE(worker, (size_t)s->o.n_workers * sizeof(*s->worker));
 #undef TAKE
     return ok;
@@ -114,21 +117,6 @@ size_t step_bytes(const struct step *s)
     return s->mem.used;
 }
 
-/* Tiles of attention: every sequence's rows in pieces, times kv heads. */
-static void make_tiles(struct step *s)
-{
-    s->n_task = 0;
-    for (int i = 0; i < s->b->n_seq; i++) {
-        const struct batch_seq *seq = &s->b->seq[i];
-        for (int r = 0; r < seq->n_row; r += TILE_TOKENS)
-            for (int g = 0; g < s->m->hp.n_kv; g++)
-                s->tile[s->n_task++] =
-                    (struct tile){ seq, seq->row0 + r, MIN(TILE_TOKENS, seq->n_row - r), g };
-        for (int r = 0; r < seq->n_row; r++)
-            s->row_seq[seq->row0 + r] = seq;
-    }
-}
-
 int worker_take(struct worker *w, int n)
 {
     /* The counter runs on from phase to phase: each worker goes once beyond the end of each. */
@@ -158,7 +146,7 @@ const float *step_run(struct step *s, struct pool *pool, const struct batch *b,
     s->pool = pool;
     s->b = b;
     s->kv = kv;
-    make_tiles(s);
+    tiles_make(s);
     atomic_store(&s->next_piece, 0);
     pool_run(pool, program, s);
     return s->logits;

@@ -45,7 +45,10 @@ struct step {
 
     atomic_llong next_piece; /* worker_take() */
     int n_task;
-    struct tile *tile; /* [n_task] */
+    struct tile *tile; /* [n_task]                                     */
+    float *part;       /* attention: parts of tiles that are cut       */
+    int n_group_max;
+    atomic_int *left; /* [n_group_max] splits not done, for each of them */
 
     struct worker *worker; /* [n_workers] */
     struct arena mem;
@@ -66,6 +69,8 @@ enum {
     OWN_ROWS = 2,
     /* Query tokens of an attention tile. */
     TILE_TOKENS = 16,
+    /* Query tokens of a step whose tiles may be cut into splits: bounds the parts' memory. */
+    SPLIT_TOKENS = 8,
 };
 
 /* Rows of the batch. */
@@ -113,10 +118,18 @@ void op_attend(struct worker *w, const struct layer *l);
 /* logits of the out rows. */
 void op_logits(struct worker *w);
 
-/* Tiles of attention: rows of one sequence, for one kv head. Made once for each step. */
+/* Tiles of attention: rows of one sequence, for one kv head; all splits of it or (part) one. */
 struct tile {
     const struct batch_seq *seq;
     int row, n_row, kv_head;
+    int n_split, split, cost;
+    float *part; /* of split 0; NULL: the tile is not cut */
+    atomic_int *left;
 };
+
+/* tiles.c: made once for each step, with row_seq; how many there may be, and floats of parts. */
+void tiles_make(struct step *s);
+size_t tiles_cap(const struct model *m, const struct step_opts *o);
+size_t tiles_part_floats(const struct model *m, const struct step_opts *o);
 
 #endif

@@ -87,6 +87,7 @@ def test_help_lists_only_what_the_verb_takes(brrr):
     (["run", "--raw", "--system", "Be brief.", "x"], "exclude each other"),
     (["run", *["--stop", "x"] * 17], "16 times at most"),
     (["run", "-vx"], "unknown option '-vx'"),
+    (["run", "-ctk", "q4", "x"], "'bf16', 'f32' or 'int8', not 'q4'"),
     (["tokenize", "--", *["x"] * 17], "too many operands"),
     (["run", "-f", "x", "y"], "one text at a time"),
     (["run", "-p", "x", "-f", "y"], "one text at a time"),

@@ -73,6 +73,24 @@ def test_default_mode_divergence(real):
     assert np.mean(np.abs(kls)) < 0.01 and max(np.abs(kls)) <= 0.05, kls
 
 
+def log_softmax(logits):
+    x = logits - logits.max()
+    return x - np.log(np.exp(x).sum())
+
+
+@pytest.mark.parametrize("kv_type, mean, most", [("f16", 1e-4, 1e-3), ("bf16", 5e-4, 5e-3),
+                                                 ("int8", 1e-3, 1e-2)])
+def test_cache_divergence(real, kv_type, mean, most):
+    """What a narrower cache alone adds: activations and weights stay in f32."""
+    kls = []
+    for want, got in zip(real.last_rows("--precision", "f32"),
+                         real.last_rows("--precision", "f32", "--kv-type", kv_type)):
+        p, q = log_softmax(want), log_softmax(got)
+        kls.append(float((np.exp(p) * (p - q)).sum()))
+    assert np.mean(kls) < mean and max(kls) < most, kls
+    assert max(kls) > 0, "the option changed nothing"
+
+
 def test_default_mode_argmax(real):
     shares = []
     for p in real.prompts:

@@ -301,6 +301,61 @@ static void prefill_equals_token_by_token(void **state)
     tiny_close(&m, &t);
 }
 
+static void the_profile_names_the_cache(void **state)
+{
+    struct brrr_model m;
+    char name[32];
+    struct tiny t;
+
+    (void)state;
+    tiny_open(&m, &t, &(struct tiny_spec){ "llama", 1, 0, 128, QT_Q8_0 }, false);
+    model_profile_kv(m.model, KV_INT8, name, sizeof(name));
+    assert_string_equal(name, "q8g32/int8");
+    tiny_close(&m, &t);
+}
+
+/* Logits of the last of n ids: chunks decide whether it comes alone, which is when splits are
+ * shared out among threads. */
+static void last_row(const struct brrr_model *m, const struct engine_opts *o, int n, float *out)
+{
+    struct eval_rows last = { false, keep_row, out - (size_t)(n - 1) * TINY_VOCAB };
+    static int32_t id[1024];
+    struct eval *v;
+
+    prompt_of(id, n, 1);
+    assert_int_equal(eval_new(&v, m, o, NULL), BRRR_OK);
+    assert_int_equal(eval_run(v, id, n, &last, NULL), BRRR_OK);
+    eval_free(v);
+}
+
+static void long_context_in(const struct tiny_spec *spec, int kv_type)
+{
+    float want[TINY_VOCAB], got[TINY_VOCAB];
+    struct engine_opts o = { .n_threads = 1, .chunk = 1024, .ctx = 1024, .kv_type = kv_type };
+    struct brrr_model m;
+    struct tiny t;
+
+    tiny_open(&m, &t, spec, false);
+    last_row(&m, &o, 1001, want);
+    for (o.n_threads = 1; o.n_threads <= 3; o.n_threads++) {
+        o.chunk = 1000 / o.n_threads / o.n_threads; /* 1, 1 and 2 rows are left at the end */
+        last_row(&m, &o, 1001, got);
+        assert_memory_equal(want, got, sizeof(want));
+    }
+    tiny_close(&m, &t);
+}
+
+/* Past KV_SPLIT positions, every type of cache, windows shorter and longer than a split. */
+static void same_bits_at_length(void **state)
+{
+    (void)state;
+    for (int type = 0; type < KV_TYPES; type++) {
+        long_context_in(&(struct tiny_spec){ "llama", 2, 0, 1024, QT_Q4_1 }, type);
+        long_context_in(&(struct tiny_spec){ "gemma3", 6, type & 1 ? 300 : 33, 1024, QT_Q4_1 },
+                        type);
+    }
+}
+
 /* The largest shape that a file may ask for, with everything turned up: refused, not wrapped. */
 static void a_cache_beyond_any_memory_is_refused(void **state)
 {
@@ -355,6 +410,8 @@ int main(void)
         cmocka_unit_test(cancel_ends_running_and_waiting),
         cmocka_unit_test(refusals_say_why),
         cmocka_unit_test(prefill_equals_token_by_token),
+        cmocka_unit_test(same_bits_at_length),
+        cmocka_unit_test(the_profile_names_the_cache),
         cmocka_unit_test(a_cache_beyond_any_memory_is_refused),
         cmocka_unit_test(blocks_balance),
     };
