@@ -34,9 +34,11 @@ int session_engine_opts(struct engine_opts *eo, const struct options *o)
     bool f32 = o->precision && strcmp(o->precision, "f32") == 0;
     const char *kv = o->kv_type ? o->kv_type : f32 ? "f32" : "f16";
 
-    *eo = (struct engine_opts){
-        .n_threads = o->n_threads, .ctx = o->ctx, .chunk = o->chunk, .n_parallel = o->parallel
-    };
+    *eo = (struct engine_opts){ .n_threads = o->n_threads,
+                                .n_threads_decode = o->n_threads_decode,
+                                .ctx = o->ctx,
+                                .chunk = o->chunk,
+                                .n_parallel = o->parallel };
     if (o->precision && !f32 && strcmp(o->precision, "q8") != 0)
         return cmd_usage(o->verb, "--precision is 'q8' or 'f32', not '%s'", o->precision);
     if (strcmp(kv, "f32") != 0 && strcmp(kv, "f16") != 0)
@@ -46,6 +48,9 @@ int session_engine_opts(struct engine_opts *eo, const struct options *o)
     /* Zero is the engine's word for "choose": only the absent option may say it. */
     if (OPTION_GIVEN(o, n_threads) && (o->n_threads < 1 || o->n_threads > LIMIT_THREADS))
         return cmd_usage(o->verb, "--threads is from 1 to %d", LIMIT_THREADS);
+    if (OPTION_GIVEN(o, n_threads_decode) &&
+        (o->n_threads_decode < 1 || o->n_threads_decode > LIMIT_THREADS))
+        return cmd_usage(o->verb, "--threads-decode is from 1 to %d", LIMIT_THREADS);
     if (OPTION_GIVEN(o, chunk) && (o->chunk < 1 || o->chunk > LIMIT_CHUNK))
         return cmd_usage(o->verb, "--chunk is from 1 to %d", LIMIT_CHUNK);
     if (o->parallel < 1 || o->parallel > LIMIT_PARALLEL)
