@@ -10,6 +10,7 @@
 
 #include "cmd/params.h"
 #include "cmd/term.h"
+#include "engine/plan.h"
 
 int session_open(struct brrr_model **m, const struct options *o)
 {
@@ -56,6 +57,31 @@ int session_engine_opts(struct engine_opts *eo, const struct options *o)
     if (o->parallel < 1 || o->parallel > LIMIT_PARALLEL)
         return cmd_usage(o->verb, "--parallel is from 1 to %d", LIMIT_PARALLEL);
     return EXIT_OK;
+}
+
+bool session_plan(struct engine_opts *eo, const struct options *o, const struct brrr_model *m)
+{
+    char path[PLAN_PATH];
+    struct brrr_error err;
+    struct plan p;
+    bool found;
+
+    if (plan_read(&p, &found, m, &err)) {
+        fprintf(stderr, "brrr: plan not used: %s; `brrr tune` makes a new one\n", err.text);
+        return false;
+    }
+    if (!found) {
+        if (o->verbose) fputs("plan: none, `brrr tune` makes one\n", stderr);
+        return false;
+    }
+    /* One number for both was asked for: no plan in between. */
+    if (eo->n_threads == 0 && eo->n_threads_decode == 0) eo->n_threads_decode = p.n_threads_decode;
+    if (eo->n_threads == 0) eo->n_threads = p.n_threads;
+    if (eo->chunk == 0) eo->chunk = p.chunk;
+    if (o->verbose && plan_path(path, m))
+        fprintf(stderr, "plan: %d threads to read, %d to decode, chunk %d (%s)\n", p.n_threads,
+                p.n_threads_decode, p.chunk, path);
+    return true;
 }
 
 enum brrr_status session_gen_params(const struct options *o, struct gen_params *g,
