@@ -184,7 +184,10 @@ int verb_tune(const struct options *o)
 
     if (!code) code = session_open(&m, o);
     if (!code) {
-        struct tune_opts to = { eo.kv_type, eo.n_threads, on_progress, &w };
+        struct tune_opts to = { .kv_type = eo.kv_type,
+                                .n_threads = eo.n_threads,
+                                .progress = on_progress,
+                                .progress_arg = &w };
         session_catch_interrupt();
         progress_start(&w.bar, "measuring", o->quiet);
         enum brrr_status st = tune_run(r, m, &to, &err);

@@ -130,6 +130,8 @@ bool tune_svg(FILE *f, const struct tune_result *r, const struct brrr_model *m)
         hi = MAX(hi, 2 * phase[n - 1].x);
         lo = MIN(lo, phase[n - 1].x / 2);
     }
+    hi = exp2(ceil(log2(hi))); /* to the end of the axis */
+    lo = exp2(floor(log2(lo)));
     roof(int8, l->dot8, l->read, lo, hi);
     roof(f32, l->fma, l->read, lo, hi);
     snprintf(int8_name, sizeof(int8_name), "int8 %.0f GMAC/s, reads %.1f GB/s", l->dot8, l->read);

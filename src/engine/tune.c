@@ -86,16 +86,16 @@ static double median(double *v, int n)
 static void choose_sizes(struct tuner *t)
 {
     static const double mib[] = { 1, 4, 16, 64, 256, 1024 };
-    double own = (double)t->m->model->weights.used;
+    double own = (double)t->m->model->weights.used, most = (double)mem_available() / 4;
     struct tune_result *r = t->r;
     bool placed = own < 1;
 
-    for (size_t i = 0; i < COUNT(mib); i++) {
+    if (t->o->most_read > 0) most = MIN(most, (double)t->o->most_read);
+    for (size_t i = 0; i < COUNT(mib) && mib[i] * MIB <= most; i++) {
         if (!placed && own <= mib[i] * MIB) {
             r->size[r->n_size++] = own;
             placed = true;
         }
-        if (mib[i] * MIB > (double)mem_available() / 4) break;
         r->size[r->n_size++] = mib[i] * MIB;
     }
     if (!placed) r->size[r->n_size++] = own;
@@ -111,32 +111,44 @@ static void touch_program(void *arg, int worker, int n_workers)
         a->base[i * page] = 1;
 }
 
-/* What `pool` reads from memory that its own workers touched first, and its barriers. */
+/* What n workers read, and their barriers. */
 static enum brrr_status measure_threads(struct tuner *t, struct tune_threads *at,
-                                        struct brrr_error *err)
+                                        const struct arena *mem, struct brrr_error *err)
 {
     const struct kernels *k = &t->m->model->kernels;
     const struct arena *w = &t->m->model->weights;
     struct tune_result *r = t->r;
     struct pool *pool;
-    struct arena a = { 0 };
-    double most = 0;
     enum brrr_status st = pool_new(&pool, at->n, err);
 
-    if (st) return st;
-    for (int i = 0; i < r->n_size; i++)
-        if (r->size[i] != (double)w->used) most = MAX(most, r->size[i]);
-    if ((st = arena_init(&a, (size_t)most, "memory to read", err))) goto end;
-    pool_run(pool, touch_program, &a);
     for (int i = 0; !st && i < r->n_size; i++) {
-        const void *mem = r->size[i] == (double)w->used ? w->base : a.base;
-        at->read[i] = machine_read(pool, k, mem, (size_t)r->size[i], 0.1);
+        const char *p = r->size[i] == (double)w->used ? w->base : mem->base;
+        at->read[i] = machine_read(pool, k, p, (size_t)r->size[i], 0.1);
         st = advance(t, err);
     }
-    at->barrier_ns = at->n > 1 ? machine_barrier_ns(pool, 0.05) : 0;
-end:
-    arena_fini(&a);
+    if (!st && at->n > 1) at->barrier_ns = machine_barrier_ns(pool, 0.05);
     pool_free(pool);
+    return st;
+}
+
+/* Every number of threads, the largest first: its workers touch the memory, as the engine's do. */
+static enum brrr_status measure_reads(struct tuner *t, struct brrr_error *err)
+{
+    struct tune_result *r = t->r;
+    const struct arena *w = &t->m->model->weights;
+    struct arena mem = { 0 };
+    struct pool *pool;
+    double most = 0;
+    enum brrr_status st = pool_new(&pool, r->threads[r->n_threads - 1].n, err);
+
+    for (int i = 0; i < r->n_size; i++)
+        if (r->size[i] != (double)w->used) most = MAX(most, r->size[i]);
+    if (!st) st = arena_init(&mem, (size_t)most, "memory to read", err);
+    if (!st) pool_run(pool, touch_program, &mem);
+    pool_free(pool);
+    for (int i = r->n_threads - 1; !st && i >= 0; i--)
+        st = measure_threads(t, &r->threads[i], &mem, err);
+    arena_fini(&mem);
     return st;
 }
 
@@ -378,7 +390,7 @@ enum brrr_status tune_run(struct tune_result *out, const struct brrr_model *m,
 {
     struct tuner t = { .m = m, .o = o, .r = out, .rounds = ROUNDS };
     int list[TUNE_THREADS], most = o->n_threads ? o->n_threads : MIN(cpu_count(), LIMIT_THREADS);
-    enum brrr_status st = BRRR_OK;
+    enum brrr_status st;
 
     *out = (struct tune_result){ .n_prompt = MIN(PROMPT, brrr_model_ctx_max(m) - 1) };
     if (out->n_prompt < 1 || brrr_model_ctx_max(m) < STEPS + 2)
@@ -388,10 +400,9 @@ enum brrr_status tune_run(struct tune_result *out, const struct brrr_model *m,
     choose_sizes(&t);
     t.total = out->n_threads * (out->n_size + 2 * ROUNDS) + kernels_n_isas + 2 +
               ROUNDS * (TUNE_CHUNKS + TUNE_BATCHES);
-    for (int i = 0; !st && i < out->n_threads; i++) {
+    for (int i = 0; i < out->n_threads; i++)
         out->threads[i].n = list[i];
-        st = measure_threads(&t, &out->threads[i], err);
-    }
+    st = measure_reads(&t, err);
     if (!st) st = measure_peaks(&t, err);
     if (!st) st = tune_threads(&t, err);
     if (!st) st = measure_limits(&t, out->plan.n_threads_decode, err);

@@ -66,7 +66,8 @@ struct tune_result {
 
 struct tune_opts {
     int kv_type;
-    int n_threads;                            /* the most; 0: one per core */
+    int n_threads;                            /* the most; 0: one per core                 */
+    size_t most_read;                         /* the largest working set to read; 0: 1 GiB */
     bool (*progress)(void *arg, double done); /* false: stop, with an error; may be NULL */
     void *progress_arg;
 };
