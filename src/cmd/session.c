@@ -61,13 +61,14 @@ int session_engine_opts(struct engine_opts *eo, const struct options *o)
 
 bool session_plan(struct engine_opts *eo, const struct options *o, const struct brrr_model *m)
 {
-    char path[PLAN_PATH];
+    char path[PLAN_PATH], clean[TERM_ROOM(sizeof(((struct brrr_error *)0)->text))];
     struct brrr_error err;
     struct plan p;
     bool found;
 
     if (plan_read(&p, &found, m, &err)) {
-        fprintf(stderr, "brrr: plan not used: %s; `brrr tune` makes a new one\n", err.text);
+        size_t n = term_clean(clean, err.text, strlen(err.text)); /* it may quote the file */
+        fprintf(stderr, "brrr: plan not used: %.*s; `brrr tune` makes a new one\n", (int)n, clean);
         return false;
     }
     if (!found) {
