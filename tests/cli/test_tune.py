@@ -124,3 +124,11 @@ def test_nowhere_to_keep_it(brrr):
 def test_mistakes(brrr, args, says):
     p = brrr(args)
     assert p.returncode == USAGE and says in p.stderr.decode()
+
+
+def test_bench_says_whether_there_is_a_plan(brrr, cache, tuned, tmp_path):
+    args = ["bench", "-m", TINY, "-p", "8", "-n", "4", "-r", "1", "-q"]
+    p = brrr(args, env={"XDG_CACHE_HOME": cache})
+    assert p.returncode == OK and b"plan of brrr tune: " in p.stdout
+    p = brrr(args, env={"XDG_CACHE_HOME": tmp_path})
+    assert p.returncode == OK and b"no plan of brrr tune" in p.stdout
