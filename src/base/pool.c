@@ -120,7 +120,6 @@ static void *worker_main(void *arg)
 {
     struct worker_start *s = arg;
     struct pool *p = s->pool;
-
     int spins = SPINS;
 
     for (unsigned epoch = 0;;) {
@@ -129,10 +128,11 @@ static void *worker_main(void *arg)
         if (atomic_load(&p->quit)) return NULL;
         int n = (int)(epoch % EPOCH);
         /* One who is left out now will be so again: no spinning beside those who work. */
-        spins = s->index < n ? atomic_load_explicit(&p->spins, memory_order_relaxed) : 0;
+        spins = 0;
         if (s->index >= n) continue;
         p->fn(p->arg, s->index, n);
         pool_barrier(p);
+        spins = atomic_load_explicit(&p->spins, memory_order_relaxed);
     }
 }
 
