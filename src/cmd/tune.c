@@ -134,7 +134,7 @@ static void print_table(const struct tune_result *r, const struct brrr_model *m,
 /* The drawing's name: what was asked for, else the plan's with another ending. */
 static const char *svg_path(char buf[PLAN_PATH], const struct options *o, const char *plan)
 {
-    if (o->svg) return o->svg;
+    if (o->svg_file) return o->svg_file;
     if (!plan) return NULL;
     snprintf(buf, PLAN_PATH, "%.*s.svg", (int)(strlen(plan) - strlen(".json")), plan);
     return buf;
