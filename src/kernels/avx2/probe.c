@@ -8,3 +8,8 @@
 #define DOT8_STRIP 2
 #define FMA_STRIP  6
 #include "kernels/simd/probe.inc"
+
+void kernels_fill_probe_avx2(struct kernels *k)
+{
+    fill(k);
+}

@@ -3,3 +3,8 @@
 #define DOT8_STRIP 12
 #define FMA_STRIP  12
 #include "kernels/simd/probe.inc"
+
+void kernels_fill_probe_avx512(struct kernels *k)
+{
+    fill(k);
+}

@@ -19,6 +19,7 @@ void kernels_fill_matmul_k_avx2(struct kernels *k);
 void kernels_fill_matmul_f32_avx2(struct kernels *k);
 void kernels_fill_matmul_avxvnni(struct kernels *k);
 void kernels_fill_matmul_k_avxvnni(struct kernels *k);
+void kernels_fill_probe_avxvnni(struct kernels *k);
 void kernels_fill_probe_avx2(struct kernels *k);
 void kernels_fill_vec_avx512(struct kernels *k);
 void kernels_fill_attend_avx512(struct kernels *k);
