@@ -8,6 +8,9 @@
  * that changes the word looks at the count afterwards. Both sides are
  * sequentially consistent, so either the waiter sees the new word or the
  * changer sees the sleeper.
+ *
+ * The word of a program carries how many workers it is for (its low bits), so
+ * that one who is not among them never looks at a program that may be over.
  */
 #include "base/pool.h"
 
@@ -25,7 +28,8 @@
 enum {
     SPINS = 4000, /* pauses: 50 to 150 us, longer than any phase differs between workers */
     SPINS_LEAST = 60,
-    LINE = 128, /* two cache lines: the prefetcher of x86 fetches them in pairs */
+    LINE = 128,     /* two cache lines: the prefetcher of x86 fetches them in pairs */
+    EPOCH = 1 << 9, /* epoch.v: programs in steps of this, plus the workers of the last */
 };
 
 /* Longer than a wait of workers that all run, shorter than what the kernel's scheduler deals in. */
@@ -45,7 +49,7 @@ struct pool {
     struct word epoch, phase;
     _Alignas(LINE) atomic_int arrived;
     _Alignas(LINE) atomic_int spins; /* pauses before a waiter sleeps */
-    int n;
+    int n, n_active;                 /* workers; those of the running program */
     int n_started;
     atomic_bool quit;
     pool_fn *fn;
@@ -76,9 +80,9 @@ static double word_wait(struct word *w, unsigned old, int spins)
     return clock_now() - t0;
 }
 
-static void word_bump(struct word *w)
+static void word_set(struct word *w, unsigned v)
 {
-    atomic_fetch_add(&w->v, 1);
+    atomic_store(&w->v, v);
     if (atomic_load(&w->sleepers) > 0)
         syscall(SYS_futex, &w->v, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
 }
@@ -100,11 +104,13 @@ static void barrier_wait(struct pool *p, unsigned phase)
 
 void pool_barrier(struct pool *p)
 {
-    if (p->n == 1) return;
+    int n = p->n_active; /* read before arriving: the next program may follow at once */
+
+    if (n == 1) return;
     unsigned phase = atomic_load_explicit(&p->phase.v, memory_order_relaxed);
-    if (atomic_fetch_add(&p->arrived, 1) == p->n - 1) {
+    if (atomic_fetch_add(&p->arrived, 1) == n - 1) {
         atomic_store_explicit(&p->arrived, 0, memory_order_relaxed);
-        word_bump(&p->phase);
+        word_set(&p->phase, phase + 1);
         return;
     }
     barrier_wait(p, phase);
@@ -114,22 +120,39 @@ static void *worker_main(void *arg)
 {
     struct worker_start *s = arg;
     struct pool *p = s->pool;
+    int spins = SPINS;
 
-    for (unsigned epoch = 0;; epoch++) {
-        word_wait(&p->epoch, epoch, atomic_load_explicit(&p->spins, memory_order_relaxed));
+    for (unsigned epoch = 0;;) {
+        word_wait(&p->epoch, epoch, spins);
+        epoch = atomic_load(&p->epoch.v);
         if (atomic_load(&p->quit)) return NULL;
-        p->fn(p->arg, s->index, p->n);
+        int n = (int)(epoch % EPOCH);
+        /* One who is left out now will be so again: no spinning beside those who work. */
+        spins = 0;
+        if (s->index >= n) continue;
+        p->fn(p->arg, s->index, n);
         pool_barrier(p);
+        spins = atomic_load_explicit(&p->spins, memory_order_relaxed);
     }
+}
+
+void pool_run_n(struct pool *p, int n, pool_fn *fn, void *arg)
+{
+    assert(n >= 1 && n <= p->n);
+    p->fn = fn;
+    p->arg = arg;
+    p->n_active = n;
+    if (n > 1) {
+        unsigned epoch = atomic_load_explicit(&p->epoch.v, memory_order_relaxed);
+        word_set(&p->epoch, (epoch / EPOCH + 1) * EPOCH + (unsigned)n);
+    }
+    fn(arg, 0, n);
+    pool_barrier(p);
 }
 
 void pool_run(struct pool *p, pool_fn *fn, void *arg)
 {
-    p->fn = fn;
-    p->arg = arg;
-    if (p->n > 1) word_bump(&p->epoch);
-    fn(arg, 0, p->n);
-    pool_barrier(p);
+    pool_run_n(p, p->n, fn, arg);
 }
 
 int pool_n_workers(const struct pool *p)
@@ -143,12 +166,12 @@ enum brrr_status pool_new(struct pool **out, int n_workers, struct brrr_error *e
     struct pool *p;
     int rc;
 
-    assert(n_workers >= 1);
+    assert(n_workers >= 1 && n_workers < EPOCH);
     *out = NULL;
     p = aligned_alloc(LINE, sizeof(*p));
     if (!p) return fail(err, BRRR_E_NOMEM, "no memory for the thread pool");
     memset(p, 0, sizeof(*p));
-    p->n = n_workers;
+    p->n = p->n_active = n_workers;
     atomic_store(&p->spins, SPINS);
     p->thread = calloc((size_t)n_workers, sizeof(*p->thread));
     p->start = calloc((size_t)n_workers, sizeof(*p->start));
@@ -179,7 +202,7 @@ void pool_free(struct pool *p)
     if (!p) return;
     if (p->n_started) {
         atomic_store(&p->quit, true);
-        word_bump(&p->epoch);
+        word_set(&p->epoch, atomic_load(&p->epoch.v) + EPOCH);
         for (int i = 1; i <= p->n_started; i++)
             pthread_join(p->thread[i], NULL);
     }

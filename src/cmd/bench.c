@@ -48,6 +48,7 @@ struct bench {
     struct result result[2 * MAX_CASES];
     int n_result;
     double read_gb_s, weight_gb;
+    bool planned; /* threads or chunk come from a plan of `brrr tune` */
 };
 
 /* "1,8,32" to numbers from 1 to `most`; 0 for anything else. */
@@ -201,6 +202,10 @@ static void print_table(const struct bench *b)
     printf("latency: TTFT of prefill, ITL of decode (medians)\n%s, %d threads, kernels %s, "
            "profile %s\n",
            cpu_name(), b->eo.n_threads, b->m->model->kernels.isa, model_profile(b->m->model));
+    if (b->planned)
+        printf("plan of brrr tune: %d threads to decode, chunk %d\n",
+               b->eo.n_threads_decode ? b->eo.n_threads_decode : b->eo.n_threads, b->eo.chunk);
+    else puts("no plan of brrr tune");
     printf("weights %.1f MB; a plain read of them runs at %.1f GB/s", 1e3 * b->weight_gb,
            b->read_gb_s);
     for (int i = 0; i < b->n_result; i++)
@@ -231,10 +236,11 @@ static int print_json(const struct bench *b)
     }
     mem_resident(&anon, &file);
     return cmd_print_json(json_pack(
-        "{s:s, s:i, s:s, s:s, s:{s:f, s:f}, s:{s:I, s:I}, s:o}", "cpu", cpu_name(), "threads",
-        b->eo.n_threads, "kernels", b->m->model->kernels.isa, "profile", model_profile(b->m->model),
-        "limits", "read_gb_s", b->read_gb_s, "weights_gb", b->weight_gb, "memory",
-        "anonymous_bytes", (json_int_t)anon, "file_bytes", (json_int_t)file, "cases", cases));
+        "{s:s, s:i, s:b, s:s, s:s, s:{s:f, s:f}, s:{s:I, s:I}, s:o}", "cpu", cpu_name(), "threads",
+        b->eo.n_threads, "planned", b->planned, "kernels", b->m->model->kernels.isa, "profile",
+        model_profile(b->m->model), "limits", "read_gb_s", b->read_gb_s, "weights_gb", b->weight_gb,
+        "memory", "anonymous_bytes", (json_int_t)anon, "file_bytes", (json_int_t)file, "cases",
+        cases));
 }
 
 static int make_cases(struct bench *b)
@@ -267,6 +273,7 @@ int verb_bench(const struct options *o)
 
     if ((code = session_engine_opts(&b.eo, o)) || (code = make_cases(&b))) return code;
     if ((code = session_open(&b.m, o))) return code;
+    b.planned = session_plan(&b.eo, o, b.m);
     if (b.eo.n_threads == 0) b.eo.n_threads = cpu_count();
     session_catch_interrupt();
     enum brrr_status st = BRRR_OK;

@@ -202,6 +202,7 @@ int verb_chat(const struct options *o)
     if (!c.gen || !c.messages) code = EXIT_NOMEM;
     else if (session_gen_params(o, c.gen, &err)) code = cmd_usage("chat", "%s", err.text);
     else code = session_open(&m, o);
+    if (!code) session_plan(&eo, o, m);
     if (!code && engine_open(&c.e, m, &eo, &err)) code = cmd_fail(&err);
     if (!code) {
         c.m = m;

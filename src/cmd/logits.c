@@ -137,6 +137,7 @@ int verb_logits(const struct options *o)
     if (!o->jsonl) return cmd_usage("logits", "it reads JSON lines: give --jsonl");
     if ((code = session_engine_opts(&eo, o))) return code;
     if ((code = session_open(&m, o))) return code;
+    session_plan(&eo, o, m);
     if (eval_new(&s.eval, m, &eo, &err)) {
         code = cmd_fail(&err);
     } else {

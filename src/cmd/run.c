@@ -176,10 +176,12 @@ static int answer(const struct options *o, const struct brrr_model *m, const str
     struct brrr_error err;
     struct brrr_engine *e;
     struct run_sink sink = { .put = put_stdout, .arg = stdout, .quiet = o->quiet };
+    struct engine_opts planned = *eo;
     uint64_t id;
     int code;
 
-    if (engine_open(&e, m, eo, &err)) return cmd_fail(&err);
+    session_plan(&planned, o, m);
+    if (engine_open(&e, m, &planned, &err)) return cmd_fail(&err);
     session_catch_interrupt();
     if (engine_submit(e, ids->id, ids->n, g, &id, &err)) {
         code = cmd_fail(&err);

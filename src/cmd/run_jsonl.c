@@ -228,6 +228,7 @@ static enum brrr_status base_params(const struct options *o, struct gen_params *
 int run_jsonl(const struct options *o, const struct engine_opts *eo)
 {
     struct stream s = { .cap = o->parallel };
+    struct engine_opts planned = *eo;
     struct brrr_model *m = NULL;
     struct brrr_error err;
     int code = EXIT_OK;
@@ -241,7 +242,8 @@ int run_jsonl(const struct options *o, const struct engine_opts *eo)
     s.m = m;
     session_catch_interrupt();
     if (code) goto out;
-    if (engine_open(&s.e, m, eo, &err)) code = cmd_fail(&err);
+    session_plan(&planned, o, m);
+    if (engine_open(&s.e, m, &planned, &err)) code = cmd_fail(&err);
     else code = serve_lines(&s);
 out:
     while (s.n-- > 0)

@@ -10,6 +10,7 @@
 
 #include "cmd/params.h"
 #include "cmd/term.h"
+#include "engine/plan.h"
 
 int session_open(struct brrr_model **m, const struct options *o)
 {
@@ -34,9 +35,11 @@ int session_engine_opts(struct engine_opts *eo, const struct options *o)
     bool f32 = o->precision && strcmp(o->precision, "f32") == 0;
     const char *kv = o->kv_type ? o->kv_type : f32 ? "f32" : "f16";
 
-    *eo = (struct engine_opts){
-        .n_threads = o->n_threads, .ctx = o->ctx, .chunk = o->chunk, .n_parallel = o->parallel
-    };
+    *eo = (struct engine_opts){ .n_threads = o->n_threads,
+                                .n_threads_decode = o->n_threads_decode,
+                                .ctx = o->ctx,
+                                .chunk = o->chunk,
+                                .n_parallel = o->parallel };
     if (o->precision && !f32 && strcmp(o->precision, "q8") != 0)
         return cmd_usage(o->verb, "--precision is 'q8' or 'f32', not '%s'", o->precision);
     eo->kv_type = kv_type_find(kv);
@@ -46,11 +49,40 @@ int session_engine_opts(struct engine_opts *eo, const struct options *o)
     /* Zero is the engine's word for "choose": only the absent option may say it. */
     if (OPTION_GIVEN(o, n_threads) && (o->n_threads < 1 || o->n_threads > LIMIT_THREADS))
         return cmd_usage(o->verb, "--threads is from 1 to %d", LIMIT_THREADS);
+    if (OPTION_GIVEN(o, n_threads_decode) &&
+        (o->n_threads_decode < 1 || o->n_threads_decode > LIMIT_THREADS))
+        return cmd_usage(o->verb, "--threads-decode is from 1 to %d", LIMIT_THREADS);
     if (OPTION_GIVEN(o, chunk) && (o->chunk < 1 || o->chunk > LIMIT_CHUNK))
         return cmd_usage(o->verb, "--chunk is from 1 to %d", LIMIT_CHUNK);
     if (o->parallel < 1 || o->parallel > LIMIT_PARALLEL)
         return cmd_usage(o->verb, "--parallel is from 1 to %d", LIMIT_PARALLEL);
     return EXIT_OK;
+}
+
+bool session_plan(struct engine_opts *eo, const struct options *o, const struct brrr_model *m)
+{
+    char path[PLAN_PATH], clean[TERM_ROOM(sizeof(((struct brrr_error *)0)->text))];
+    struct brrr_error err;
+    struct plan p;
+    bool found;
+
+    if (plan_read(&p, &found, m, &err)) {
+        size_t n = term_clean(clean, err.text, strlen(err.text)); /* it may quote the file */
+        fprintf(stderr, "brrr: plan not used: %.*s; `brrr tune` makes a new one\n", (int)n, clean);
+        return false;
+    }
+    if (!found) {
+        if (o->verbose) fputs("plan: none, `brrr tune` makes one\n", stderr);
+        return false;
+    }
+    /* One number for both was asked for: no plan in between. */
+    if (eo->n_threads == 0 && eo->n_threads_decode == 0) eo->n_threads_decode = p.n_threads_decode;
+    if (eo->n_threads == 0) eo->n_threads = p.n_threads;
+    if (eo->chunk == 0) eo->chunk = p.chunk;
+    if (o->verbose && plan_path(path, m))
+        fprintf(stderr, "plan: %d threads to read, %d to decode, chunk %d (%s)\n", p.n_threads,
+                p.n_threads_decode, p.chunk, path);
+    return true;
 }
 
 enum brrr_status session_gen_params(const struct options *o, struct gen_params *g,

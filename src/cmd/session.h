@@ -14,6 +14,13 @@ int session_open(struct brrr_model **m, const struct options *o);
 /* Options to engine options; EXIT_USAGE after a message where a word is unknown. */
 int session_engine_opts(struct engine_opts *eo, const struct options *o);
 
+/*
+ * Fill what the options left open in *eo (threads, chunk) from the plan that `brrr tune` stored for
+ * this model and machine; with -v say which. True if a plan was used. One that can not be used is
+ * one line on stderr, and the defaults hold.
+ */
+bool session_plan(struct engine_opts *eo, const struct options *o, const struct brrr_model *m);
+
 /* params_from_options(), with a seed from the clock where none was given; says it with -v. */
 enum brrr_status session_gen_params(const struct options *o, struct gen_params *g,
                                     struct brrr_error *err);

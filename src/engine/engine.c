@@ -59,6 +59,10 @@ enum brrr_status engine_opts_settle(struct engine_opts *o, const struct brrr_mod
     if (o->n_threads < 1 || o->n_threads > LIMIT_THREADS)
         return fail(err, BRRR_E_LIMIT, "%d threads: 1 to %d are possible", o->n_threads,
                     LIMIT_THREADS);
+    if (o->n_threads_decode == 0) o->n_threads_decode = o->n_threads;
+    if (o->n_threads_decode < 1 || o->n_threads_decode > LIMIT_THREADS)
+        return fail(err, BRRR_E_LIMIT, "%d threads to decode: 1 to %d are possible",
+                    o->n_threads_decode, LIMIT_THREADS);
     if (o->chunk < 1 || o->chunk > LIMIT_CHUNK)
         return fail(err, BRRR_E_LIMIT, "a chunk of %d tokens: 1 to %d are possible", o->chunk,
                     LIMIT_CHUNK);
@@ -103,10 +107,11 @@ enum brrr_status engine_open(struct brrr_engine **out, const struct brrr_model *
         .kv_type = e->o.kv_type, .ctx = e->o.ctx, .n_slot = e->o.n_parallel, .chunk = e->o.chunk
     };
     int max_row = e->o.chunk + e->o.n_parallel;
+    int n_workers = MAX(e->o.n_threads, e->o.n_threads_decode);
     struct step_opts so = {
-        .max_row = max_row, .max_out = e->o.n_parallel, .ctx = e->o.ctx, .n_workers = e->o.n_threads
+        .max_row = max_row, .max_out = e->o.n_parallel, .ctx = e->o.ctx, .n_workers = n_workers
     };
-    if ((st = pool_new(&e->pool, e->o.n_threads, err))) goto error;
+    if ((st = pool_new(&e->pool, n_workers, err))) goto error;
     if ((st = kvpool_new(&e->kv, &model->hp, &k, err))) goto error;
     if ((st = step_new(&e->step, model, &so, err))) goto error;
     if ((st = sampler_new(&e->sampler, model->hp.n_vocab, &model->kernels, err))) goto error;
@@ -294,6 +299,7 @@ static struct batch make_batch(struct brrr_engine *e)
             if (pass) budget -= n;
             if (n > 0) add_rows(e, &b, i, n);
         }
+    b.n_workers = b.n_row > b.n_seq ? e->o.n_threads : e->o.n_threads_decode;
     return b;
 }
 

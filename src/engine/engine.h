@@ -17,11 +17,12 @@
 #include "engine/gen.h"
 
 struct engine_opts {
-    int n_threads;  /* 0: one per core                                        */
-    int ctx;        /* 0: the model's, as far as half of the free memory goes */
-    int chunk;      /* 0: 256                                                 */
-    int n_parallel; /* 0: 1                                                   */
-    int kv_type;    /* enum kv_type                                           */
+    int n_threads;        /* 0: one per core                                        */
+    int n_threads_decode; /* of steps without a chunk of a prompt; 0: n_threads     */
+    int ctx;              /* 0: the model's, as far as half of the free memory goes */
+    int chunk;            /* 0: 256                                                 */
+    int n_parallel;       /* 0: 1                                                   */
+    int kv_type;          /* enum kv_type                                           */
 };
 
 /* Where a request's time went. */

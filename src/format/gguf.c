@@ -136,6 +136,20 @@ enum brrr_status gguf_open_memory(struct gguf **out, const void *bytes, size_t n
     return BRRR_OK;
 }
 
+/* Word by word, since vocabularies make headers of megabytes; the rest as one padded word. */
+uint64_t gguf_header_hash(const struct gguf *g)
+{
+    uint64_t h = 0x9e3779b97f4a7c15u ^ g->data_off;
+
+    for (size_t at = 0; at < g->data_off; at += 8) {
+        uint64_t w = 0;
+        memcpy(&w, g->base + at, MIN(8, g->data_off - at));
+        h = (h ^ w) * 0xff51afd7ed558ccdu;
+        h ^= h >> 32;
+    }
+    return h;
+}
+
 void gguf_close(struct gguf *g)
 {
     if (!g) return;

@@ -71,6 +71,8 @@ void gguf_close(struct gguf *g); /* NULL and half-built objects are allowed */
 const char *gguf_path(const struct gguf *g);
 size_t gguf_file_bytes(const struct gguf *g);
 uint32_t gguf_version(const struct gguf *g);
+/* Of all bytes before the tensors' data: to tell files apart, not to trust them. */
+uint64_t gguf_header_hash(const struct gguf *g);
 
 size_t gguf_n_kv(const struct gguf *g);
 const struct gguf_kv *gguf_kv_at(const struct gguf *g, size_t i);

@@ -148,6 +148,6 @@ const float *step_run(struct step *s, struct pool *pool, const struct batch *b,
     s->kv = kv;
     tiles_make(s);
     atomic_store(&s->next_piece, 0);
-    pool_run(pool, program, s);
+    pool_run_n(pool, b->n_workers ? b->n_workers : pool_n_workers(pool), program, s);
     return s->logits;
 }

@@ -15,7 +15,7 @@ VERBS = re.findall(r"^VERB\((\w+)", (ROOT / "src/cmd/verbs.def").read_text(), re
 # Verbs that open a model, with what they need besides.
 OPENS = [["run", "-p", "x"], ["chat"], ["tokenize", "x"], ["logits", "--jsonl"],
          ["ppl", "-f", __file__, "--ctx", "64"], ["inspect"], ["template", "--jsonl"],
-         ["bench", "-p", "8", "-n", "8"]]
+         ["bench", "-p", "8", "-n", "8"], ["tune"]]
 
 
 def one_line(p):

@@ -237,11 +237,10 @@ static double now(void)
 }
 
 /* The thread's own clock and the best of many: other processes share the machine. */
-void kt_bench(struct ktest *t, const struct kt_speed *s, const char *fmt, ...)
+static double best_seconds(const struct kt_speed *s, double budget)
 {
-    double best = 1e9, end = now() + 0.1;
+    double best = 1e9, end = now() + budget;
     int batch = 1; /* calls between two looks at the clock, which is coarse: 50 us at least */
-    va_list ap;
 
     do {
         double t0 = now(), d;
@@ -252,12 +251,70 @@ void kt_bench(struct ktest *t, const struct kt_speed *s, const char *fmt, ...)
         if (d >= 50e-6) best = fmin(best, d / batch);
         else batch *= 2;
     } while (now() < end);
+    return best;
+}
+
+/* The probes of the set under test (kernels/probe.h). */
+struct peak_job {
+    const struct kernels *k;
+    struct probe_dot8_args dot8;
+    struct probe_fma_args fma;
+};
+
+static void call_dot8(void *arg)
+{
+    struct peak_job *j = arg;
+    j->k->probe_dot8(&j->dot8);
+}
+
+static void call_fma(void *arg)
+{
+    struct peak_job *j = arg;
+    j->k->probe_fma(&j->fma);
+}
+
+/* Tests whose multiply-adds are products of int8; all others are of f32. */
+static const char *const int8_tests[] = { "matmul", "probe_dot8" };
+
+static bool is_int8(const char *test)
+{
+    for (size_t i = 0; i < COUNT(int8_tests); i++)
+        if (strcmp(test, int8_tests[i]) == 0) return true;
+    return false;
+}
+
+/*
+ * 1e9 multiply-adds a second that this core does at most with the instruction set under test. It
+ * is measured anew for each benchmark, beside it: a core's clock changes with what its neighbours
+ * do.
+ */
+static double peak_gmac_s(const struct ktest *t)
+{
+    static struct peak_job j;
+    bool int8 = is_int8(t->name);
+    struct kt_speed s = { int8 ? call_dot8 : call_fma, &j, 0, 0 };
+
+    j.k = t->got;
+    j.dot8.n_block = j.fma.n_block = t->c ? 16 : 1024;
+    s.macs = int8 ? PROBE_DOT8_MACS * j.dot8.n_block : PROBE_FMA_MACS * j.fma.n_block;
+    return s.macs / best_seconds(&s, 0.02) * 1e-9;
+}
+
+void kt_bench(struct ktest *t, const struct kt_speed *s, const char *fmt, ...)
+{
+    double best = best_seconds(s, 0.1);
+    va_list ap;
+
     printf("bench %-7s %-10s ", t->isa, t->name);
     va_start(ap, fmt);
     vprintf(fmt, ap);
     va_end(ap);
     printf(" %10.2f us", best * 1e6);
     if (s->bytes > 0) printf(" %8.2f GB/s", s->bytes / best * 1e-9);
-    if (s->macs > 0) printf(" %8.1f GMAC/s", s->macs / best * 1e-9);
+    if (s->macs > 0) {
+        double rate = s->macs / best * 1e-9;
+        printf(" %8.1f GMAC/s %5.1f %% of %s", rate, 100 * rate / peak_gmac_s(t),
+               is_int8(t->name) ? "int8" : "f32");
+    }
     printf("\n");
 }

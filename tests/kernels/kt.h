@@ -92,7 +92,8 @@ struct kt_speed {
     double bytes, macs; /* of one call; 0: not shown */
 };
 
-/* Call fn(arg) for about a tenth of a second; print the best time, GB/s and GMAC/s. */
+/* Call fn(arg) for about a tenth of a second; print the best time, GB/s, GMAC/s and their share of
+ * the peak that the same core reaches with the same instruction set (kernels/probe.h). */
 void kt_bench(struct ktest *t, const struct kt_speed *s, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 

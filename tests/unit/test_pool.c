@@ -65,6 +65,27 @@ static void more_workers_than_cores_still_finish(void **state)
     run_rounds(MOST, 20);
 }
 
+/* Programs for fewer workers than there are, in an order that wakes and leaves out all of them. */
+static void runs_with_some_of_the_workers(void **state)
+{
+    struct shared s = { 0 };
+    int want[4] = { 0 };
+
+    (void)state;
+    assert_int_equal(pool_new(&s.pool, 4, NULL), BRRR_OK);
+    for (int r = 0; r < 12; r++) {
+        int n = 1 + r * 7 % 4;
+        if (r % 4 == 0) usleep(20000);
+        pool_run_n(s.pool, n, program, &s);
+        for (int i = 0; i < n; i++)
+            want[i] += PHASES;
+        for (int i = 0; i < 4; i++)
+            assert_int_equal(s.sum[i], want[i]);
+    }
+    assert_int_equal(pool_n_workers(s.pool), 4);
+    pool_free(s.pool);
+}
+
 /* Long enough for the workers to fall asleep in the kernel between programs. */
 static void wakes_sleeping_workers(void **state)
 {
@@ -87,6 +108,7 @@ int main(void)
         cmocka_unit_test(every_worker_sees_what_others_wrote),
         cmocka_unit_test(more_workers_than_cores_still_finish),
         cmocka_unit_test(wakes_sleeping_workers),
+        cmocka_unit_test(runs_with_some_of_the_workers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: MIT
+"""brrr tune: its table, its JSON, the drawing, and the plan that later runs use. No figure is
+compared with another machine's; what they must satisfy is arithmetic."""
+import json
+import pathlib
+import re
+import xml.etree.ElementTree
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+TINY = ROOT / "tests/fuzz/corpus/model/llama.gguf"
+OK, USAGE, DISK = 0, 2, 8
+LINE = b'{"ids": [1, 2, 3]}\n'
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def tuned(brrr, cache):
+    p = brrr(["tune", TINY, "--json", "-q"], env={"XDG_CACHE_HOME": cache})
+    assert p.returncode == OK, p.stderr
+    return json.loads(p.stdout)
+
+
+def test_json(tuned):
+    machine, limits, plan = tuned["machine"], tuned["limits"], tuned["plan"]
+    assert tuned["model"] == "llama.gguf" and tuned["profile"] == "q8g32"
+    threads = {t["threads"] for t in tuned["tried"]["threads"]}
+    assert {r["threads"] for r in machine["read"]} == threads
+    assert all(r["gb_s"] > 0 for r in machine["read"])
+    assert machine["peak"][0]["kernels"] == "c"
+    assert machine["peak"][-1]["kernels"] == tuned["kernels"]
+    assert limits["threads"] == plan["threads_decode"] and limits["int8_gmac_s"] > 0
+    assert plan["threads_prefill"] in threads
+    assert plan["chunk"] in {c["chunk"] for c in tuned["tried"]["chunks"]}
+    batches = tuned["tried"]["batches"]
+    assert [b["batch"] for b in batches] == [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64]
+    rates = [b["tok_s"] for b in batches]
+    assert tuned["critical_batch"]["measured"] == pytest.approx(max(rates) / rates[0], rel=1e-6)
+    # B* = (weights / read rate) / (multiply-adds / peak), of the phase with one sequence
+    one = next(p for p in tuned["phases"] if p["name"] == "decode 1")
+    read_s = one["weight_bytes"] / (limits["read_gb_s"] * 1e9)
+    assert tuned["critical_batch"]["predicted"] == pytest.approx(
+        read_s / (one["linear_macs"] / (limits["int8_gmac_s"] * 1e9)), rel=1e-6)
+
+
+def test_drawing(tuned):
+    root = xml.etree.ElementTree.parse(tuned["svg_file"]).getroot()
+    text = " ".join(root.itertext())
+    assert root.tag.endswith("svg")
+    for name in ("Roofline", "llama.gguf", "decode 1", "decode 32", tuned["phases"][0]["name"]):
+        assert name in text
+
+
+def test_plan_is_used_and_said(brrr, cache, tuned):
+    env = {"XDG_CACHE_HOME": cache}
+    plan = tuned["plan"]
+    p = brrr(["logits", "-m", TINY, "--jsonl", "-v"], input=LINE, env=env)
+    assert p.returncode == OK
+    says = (f"plan: {plan['threads_prefill']} threads to read, {plan['threads_decode']} to decode, "
+            f"chunk {plan['chunk']} ({tuned['plan_file']})")
+    assert says in p.stderr.decode()
+    assert brrr(["logits", "-m", TINY, "--jsonl"], input=LINE, env=env).stderr == b""
+
+
+def test_without_a_plan(brrr, tmp_path):
+    p = brrr(["logits", "-m", TINY, "--jsonl", "-v"], input=LINE, env={"XDG_CACHE_HOME": tmp_path})
+    assert p.returncode == OK and b"plan: none" in p.stderr
+
+
+@pytest.mark.parametrize("spoil, why", [
+    (lambda s: s[:40], "premature end"),
+    (lambda s: "", "expected"),
+    (lambda s: s.replace('"chunk": ', '"chunk": 1000000'), "out of range"),
+    (lambda s: s.replace('"cpu": "', '"cpu": "Other '), "another model"),
+], ids=["cut", "empty", "range", "foreign"])
+def test_spoilt_plans_change_nothing(brrr, cache, tuned, spoil, why):
+    path = pathlib.Path(tuned["plan_file"])
+    good = path.read_text()
+    env = {"XDG_CACHE_HOME": cache}
+    want = brrr(["logits", "-m", TINY, "--jsonl"], input=LINE, env=env)
+    path.write_text(spoil(good))
+    try:
+        p = brrr(["logits", "-m", TINY, "--jsonl"], input=LINE, env=env)
+    finally:
+        path.write_text(good)
+    err = p.stderr.decode()
+    assert p.returncode == OK and p.stdout == want.stdout
+    assert err.startswith("brrr: plan not used: ") and err.count("\n") == 1 and why in err
+
+
+def test_table(brrr, cache, tmp_path):
+    p = brrr(["tune", "-m", TINY, "-t", "1", "-q", "--svg", tmp_path / "r.svg"],
+             env={"XDG_CACHE_HOME": cache, "BRRR_CPU": "c"})
+    assert p.returncode == OK and p.stderr == b""
+    text = p.stdout.decode()
+    for word in ("read, GB/s", "peak, GMAC/s", "kernels c ", "decode, batch", "of the bound",
+                 "predicted", "measured", "plan: 1 thread to read prompts, 1 to decode"):
+        assert word in text, word
+    assert f"roofline: {tmp_path / 'r.svg'}" in text and (tmp_path / "r.svg").is_file()
+    # The formula's numbers give what stands before them.
+    predicted, read, compute = re.search(
+        r"predicted +([\d.]+) =.*?= ([\d.]+) ms / ([\d.]+) ms", text, re.S).groups()
+    assert float(predicted) > 0 and float(read) >= 0 and float(compute) >= 0
+
+
+def test_nowhere_to_keep_it(brrr):
+    env = {"XDG_CACHE_HOME": "/dev/null/x", "BRRR_CPU": "c"}
+    p = brrr(["tune", "-m", TINY, "-t", "1", "-q"], env=env)
+    assert p.returncode == DISK and b"(not kept)" in p.stdout
+    assert p.stderr.startswith(b"brrr: /dev/null/x") and p.stderr.count(b"\n") == 1
+
+
+@pytest.mark.parametrize("args, says", [
+    (["tune", "-t", "0"], "--threads is from 1"),
+    (["run", "--threads-decode", "0", "x"], "--threads-decode is from 1"),
+    (["tune", "--chunk", "3"], "unknown option '--chunk'"),
+    (["tune", "one", "two"], "one model at a time"),
+])
+def test_mistakes(brrr, args, says):
+    p = brrr(args)
+    assert p.returncode == USAGE and says in p.stderr.decode()
+
+
+def test_bench_says_whether_there_is_a_plan(brrr, cache, tuned, tmp_path):
+    args = ["bench", "-m", TINY, "-p", "8", "-n", "4", "-r", "1", "-q"]
+    p = brrr(args, env={"XDG_CACHE_HOME": cache})
+    assert p.returncode == OK and b"plan of brrr tune: " in p.stdout
+    p = brrr(args, env={"XDG_CACHE_HOME": tmp_path})
+    assert p.returncode == OK and b"no plan of brrr tune" in p.stdout
