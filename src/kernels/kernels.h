@@ -19,6 +19,7 @@
 #include "base/qtypes.h"
 #include "kernels/attend.h"
 #include "kernels/matmul.h"
+#include "kernels/probe.h"
 
 /* Re-pack 16 rows (fewer at the end: n_rows) of k weights at src into one group at dst. */
 typedef void pack_fn(void *dst, const void *src, int n_rows, int k);

@@ -14,4 +14,5 @@ void kernels_fill_avx2(struct kernels *k)
     kernels_fill_matmul_avx2(k);
     kernels_fill_matmul_k_avx2(k);
     kernels_fill_matmul_f32_avx2(k);
+    kernels_fill_probe_avx2(k);
 }

@@ -14,4 +14,5 @@ void kernels_fill_avx512(struct kernels *k)
     kernels_fill_matmul_avx512(k);
     kernels_fill_matmul_k_avx512(k);
     kernels_fill_matmul_f32_avx512(k);
+    kernels_fill_probe_avx512(k);
 }

@@ -12,4 +12,5 @@ void kernels_fill_c(struct kernels *k)
     kernels_fill_q8(k);
     kernels_fill_matmul(k);
     kernels_fill_matmul_f32(k);
+    kernels_fill_probe(k);
 }

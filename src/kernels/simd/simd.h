@@ -19,6 +19,7 @@ void kernels_fill_matmul_k_avx2(struct kernels *k);
 void kernels_fill_matmul_f32_avx2(struct kernels *k);
 void kernels_fill_matmul_avxvnni(struct kernels *k);
 void kernels_fill_matmul_k_avxvnni(struct kernels *k);
+void kernels_fill_probe_avx2(struct kernels *k);
 void kernels_fill_vec_avx512(struct kernels *k);
 void kernels_fill_attend_avx512(struct kernels *k);
 void kernels_fill_q8_avx512(struct kernels *k);
@@ -26,5 +27,6 @@ void kernels_fill_dequant_avx512(struct kernels *k);
 void kernels_fill_matmul_avx512(struct kernels *k);
 void kernels_fill_matmul_k_avx512(struct kernels *k);
 void kernels_fill_matmul_f32_avx512(struct kernels *k);
+void kernels_fill_probe_avx512(struct kernels *k);
 
 #endif
