@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+/* machine.c - see machine.h. */
+#include "engine/machine.h"
+
+#include "base/clock.h"
+#include "base/limits.h"
+
+enum {
+    BLOCKS = 4096, /* of a probe in one call: 50 us and more */
+    LEAST_TRIES = 3,
+    READ_AT_LEAST = 64 << 20, /* bytes between two looks at the clock   */
+    BARRIERS = 200,           /* few: on a machine that others use too, one may take milliseconds */
+};
+
+/* Least seconds of a program in about `budget` seconds, three tries at least. */
+static double best_time(struct pool *pool, pool_fn *fn, void *arg, double budget)
+{
+    double start = clock_now(), t0 = start, best = 1e9;
+
+    for (int i = 0; i < LEAST_TRIES || t0 - start < budget; i++) {
+        pool_run(pool, fn, arg);
+        double t1 = clock_now();
+        best = MIN(best, t1 - t0);
+        t0 = t1;
+    }
+    return best;
+}
+
+/* --- peaks --- */
+
+struct peak {
+    const struct kernels *k;
+    int n_block, n_call;
+};
+
+static void dot8_program(void *arg, int worker, int n_workers)
+{
+    const struct peak *p = arg;
+    struct probe_dot8_args a;
+
+    (void)worker, (void)n_workers;
+    memset(a.codes, 9, sizeof(a.codes));
+    memset(a.x, 77, sizeof(a.x));
+    a.n_block = p->n_block;
+    for (int i = 0; i < p->n_call; i++)
+        p->k->probe_dot8(&a);
+}
+
+static void fma_program(void *arg, int worker, int n_workers)
+{
+    const struct peak *p = arg;
+    struct probe_fma_args a;
+
+    (void)worker, (void)n_workers;
+    /* Small values: sums stay far from infinity, and no product is subnormal. */
+    for (size_t i = 0; i < sizeof(a.w) / sizeof(float); i++)
+        (&a.w[0][0][0])[i] = i & 1 ? 0.5f : -0.25f;
+    for (size_t i = 0; i < sizeof(a.x) / sizeof(float); i++)
+        (&a.x[0][0][0])[i] = i & 2 ? 0.75f : -0.125f;
+    a.n_block = p->n_block;
+    for (int i = 0; i < p->n_call; i++)
+        p->k->probe_fma(&a);
+}
+
+/* 1e9 multiply-adds a second of a program that does `macs` per block and worker. */
+static double peak(struct pool *pool, const struct kernels *k, pool_fn *fn, double macs,
+                   double budget)
+{
+    struct peak p = { k, 64, 1 };
+
+    /* Runs of at least 1 ms, so that starting the workers does not count. */
+    while (p.n_block < BLOCKS && best_time(pool, fn, &p, 0) < 1e-3)
+        p.n_block *= 4;
+    while (p.n_call < 64 && best_time(pool, fn, &p, 0) < 1e-3)
+        p.n_call *= 2;
+    double work = macs * p.n_block * p.n_call * pool_n_workers(pool);
+    return work / best_time(pool, fn, &p, budget) * 1e-9;
+}
+
+double machine_dot8(struct pool *pool, const struct kernels *k, double budget_s)
+{
+    return peak(pool, k, dot8_program, PROBE_DOT8_MACS, budget_s);
+}
+
+double machine_fma(struct pool *pool, const struct kernels *k, double budget_s)
+{
+    return peak(pool, k, fma_program, PROBE_FMA_MACS, budget_s);
+}
+
+/* --- reads --- */
+
+struct reading {
+    const struct kernels *k;
+    const char *p;
+    size_t n_line;
+    int n_pass;
+};
+
+static void read_program(void *arg, int worker, int n_workers)
+{
+    const struct reading *r = arg;
+    size_t lo = r->n_line * (size_t)worker / (size_t)n_workers;
+    size_t hi = r->n_line * (size_t)(worker + 1) / (size_t)n_workers;
+    uint64_t sum[8];
+
+    for (int i = 0; i < r->n_pass; i++)
+        r->k->probe_read(sum, r->p + lo * PROBE_LINE, hi - lo);
+}
+
+double machine_read(struct pool *pool, const struct kernels *k, const void *mem, size_t n_bytes,
+                    double budget_s)
+{
+    struct reading r = { k, mem, n_bytes / PROBE_LINE, 1 };
+
+    if (r.n_line == 0) return 0;
+    r.n_pass = (int)(1 + READ_AT_LEAST / (r.n_line * PROBE_LINE));
+    double bytes = (double)(r.n_line * PROBE_LINE) * r.n_pass;
+    return bytes / best_time(pool, read_program, &r, budget_s) * 1e-9;
+}
+
+/* --- barriers --- */
+
+static void barrier_program(void *arg, int worker, int n_workers)
+{
+    (void)worker, (void)n_workers;
+    for (int i = 0; i < BARRIERS; i++)
+        pool_barrier(arg);
+}
+
+double machine_barrier_ns(struct pool *pool, double budget_s)
+{
+    return best_time(pool, barrier_program, pool, budget_s) / BARRIERS * 1e9;
+}
+
+void machine_measure(struct machine_limits *out, struct pool *pool, const struct kernels *k,
+                     const void *mem, size_t n_bytes)
+{
+    *out = (struct machine_limits){ .n_threads = pool_n_workers(pool), .isa = k->isa };
+    out->dot8 = machine_dot8(pool, k, 0.1);
+    out->fma = machine_fma(pool, k, 0.1);
+    out->read = machine_read(pool, k, mem, n_bytes, 0.3);
+    out->read_bytes = (double)n_bytes;
+    out->barrier_ns = machine_barrier_ns(pool, 0.05);
+}
+
+/* --- what a step asks --- */
+
+static void add_matrix(struct step_work *w, const struct matrix *m, double rows)
+{
+    double macs = rows * m->n * m->k;
+
+    if (!m->w) return;
+    if (m->packed) {
+        w->macs8 += macs;
+        w->weight_bytes += (double)packed_group_bytes(m->type, m->k) * ((m->n + R16 - 1) / R16);
+    } else {
+        w->macs32 += macs;
+        w->weight_bytes += (double)qtype_row_bytes(m->type, (size_t)m->k) * m->n;
+    }
+}
+
+/* Linear layers: every weight is read once, whatever the number of rows. */
+static void add_linear(struct step_work *w, const struct model *m, double rows, double out_rows)
+{
+    for (int i = 0; i < m->hp.n_layer; i++) {
+        const struct layer *l = &m->layer[i];
+        const struct matrix *all[] = { &l->wq,     &l->wk,   &l->wv,    &l->wo,
+                                       &l->w_gate, &l->w_up, &l->w_down };
+        for (size_t j = 0; j < COUNT(all); j++)
+            add_matrix(w, all[j], rows);
+    }
+    if (out_rows > 0) add_matrix(w, &m->g.lm_head, out_rows);
+}
+
+/* Attention of one layer: scores and values of what each row sees; the cache is read once for each
+ * sequence. */
+static void add_attention(struct step_work *w, const struct model *m, const struct step_shape *s,
+                          const struct layer *l)
+{
+    const struct hparams *hp = &m->hp;
+    int end = s->n_past + s->n_row, first = l->window ? MAX(0, s->n_past + 1 - l->window) : 0;
+    double pairs = 0;
+
+    for (int pos = s->n_past; pos < end; pos++)
+        pairs += l->window ? MIN(pos + 1, l->window) : pos + 1;
+    w->macs32 += pairs * s->n_seq * hp->n_head * (hp->d_k + hp->d_v);
+    w->kv_bytes +=
+        (double)(end - first) * s->n_seq * (double)model_kv_block_bytes(hp, s->kv_type) / KV_BLOCK;
+}
+
+struct step_work machine_step_work(const struct model *m, const struct step_shape *s)
+{
+    struct step_work w = { 0 };
+
+    add_linear(&w, m, (double)s->n_seq * s->n_row, (double)s->n_seq * s->n_out);
+    for (int i = 0; i < m->hp.n_layer; i++)
+        add_attention(&w, m, s, &m->layer[i]);
+    return w;
+}
+
+double machine_linear_macs(const struct model *m, const struct step_shape *s)
+{
+    struct step_work w = { 0 };
+
+    add_linear(&w, m, (double)s->n_seq * s->n_row, (double)s->n_seq * s->n_out);
+    return w.macs8 + w.macs32;
+}
+
+static double compute_seconds(const struct machine_limits *l, const struct step_work *w)
+{
+    return (w->macs8 / l->dot8 + w->macs32 / l->fma) * 1e-9;
+}
+
+double machine_step_seconds(const struct machine_limits *l, const struct step_work *w)
+{
+    double read = (w->weight_bytes + w->kv_bytes) / l->read * 1e-9;
+
+    return MAX(read, compute_seconds(l, w));
+}
+
+double machine_critical_batch(const struct machine_limits *l, const struct model *m)
+{
+    struct step_work one = { 0 };
+
+    if (l->read <= 0 || l->dot8 <= 0 || l->fma <= 0) return 0;
+    add_linear(&one, m, 1, 1);
+    return one.weight_bytes / l->read * 1e-9 / compute_seconds(l, &one);
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * machine.h - the limits of this machine, measured, and what a step of a model could take at best.
+ *
+ * Measured with the workers, kernels and memory that the engine uses: the peak of multiply-adds
+ * (kernels/probe.h), the rate of plain reads, the price of a barrier. Each is the best of many
+ * tries, because a limit is what nothing disturbs. machine_measure() takes below two seconds.
+ *
+ * The roofline (Williams, Waterman, Patterson, CACM 2009): work of M multiply-adds that must read B
+ * bytes takes at least max(B / read rate, M / peak) seconds.
+ *
+ * Threads: the caller's pool, so one measurement at a time.
+ */
+#ifndef ENGINE_MACHINE_H
+#define ENGINE_MACHINE_H
+
+#include "model/model.h"
+
+/* Of all workers of a pool together. */
+struct machine_limits {
+    int n_threads;
+    const char *isa;
+    double dot8, fma; /* 1e9 multiply-adds a second: int8 products, f32         */
+    double read;      /* 1e9 bytes a second, over a working set of read_bytes   */
+    double read_bytes;
+    double barrier_ns; /* from the last worker's arrival to the first's way on, and back */
+};
+
+/* `mem` is what to read: the packed weights (model.weights), say. */
+void machine_measure(struct machine_limits *out, struct pool *pool, const struct kernels *k,
+                     const void *mem, size_t n_bytes);
+
+/* One by one, in the units above; `budget_s`: about so long. */
+double machine_dot8(struct pool *pool, const struct kernels *k, double budget_s);
+double machine_fma(struct pool *pool, const struct kernels *k, double budget_s);
+double machine_read(struct pool *pool, const struct kernels *k, const void *mem, size_t n_bytes,
+                    double budget_s);
+double machine_barrier_ns(struct pool *pool, double budget_s);
+
+/* What a step asks of the machine. */
+struct step_work {
+    double macs8,
+        macs32; /* multiply-adds of linear layers on int8; all others: f32 and attention */
+    double weight_bytes, kv_bytes;
+};
+
+/* n_seq sequences, each with n_past tokens in its cache and n_row new ones, of which n_out need
+ * logits: a chunk of a prompt is (1, past, chunk, 0 or 1), decoding is (batch, past, 1, 1). */
+struct step_shape {
+    int n_seq, n_past, n_row, n_out;
+    int kv_type;
+};
+struct step_work machine_step_work(const struct model *m, const struct step_shape *s);
+
+/* Multiply-adds of the linear layers, the share of the work that "of peak" is about. */
+double machine_linear_macs(const struct model *m, const struct step_shape *s);
+
+/* The roofline's bound: seconds that a step takes at least. */
+double machine_step_seconds(const struct machine_limits *l, const struct step_work *w);
+
+/*
+ * The batch at which reading the weights takes as long as computing with them:
+ *     B* = (weight bytes / read rate) / (multiply-adds of one token / peak)
+ * Smaller batches wait for memory, so that one more sequence is nearly free; larger ones wait for
+ * arithmetic. Of decoding with an empty cache; 0 if a limit is unknown.
+ */
+double machine_critical_batch(const struct machine_limits *l, const struct model *m);
+
+#endif
