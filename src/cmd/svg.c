@@ -342,6 +342,8 @@ static void label_point(struct plot *p, const struct svg_point *q)
         { x + 6, y - 7 - h, w, h },      { x + 6, y + 7, w, h },
         { x - 6 - w, y - 7 - h, w, h },  { x - 6 - w, y + 7, w, h },
         { x - w / 2, y - 22 - h, w, h }, { x - w / 2, y + 22, w, h },
+        { x - w, y - 22 - h, w, h },     { x - w, y + 22, w, h },
+        { x - w, y - 38 - h, w, h },     { x - w, y + 38, w, h },
     };
 
     draw_label(p, place, COUNT(place), q->label);
