@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "model/cost.h"
 
 enum {
     BLOCKS = 4096, /* of a probe in one call: 50 us and more */
@@ -145,65 +146,30 @@ void machine_measure(struct machine_limits *out, struct pool *pool, const struct
 
 /* --- what a step asks --- */
 
-static void add_matrix(struct step_work *w, const struct matrix *m, double rows)
+static struct step_work linear_work(const struct model *m, const struct model_cost *c, double rows,
+                                    double out)
 {
-    double macs = rows * m->n * m->k;
+    struct step_work w = { .linear_macs = rows * c->linear_macs + out * c->head_macs,
+                           .weight_bytes = c->layer_bytes + (out > 0 ? c->head_bytes : 0) };
 
-    if (!m->w) return;
-    if (m->packed) {
-        w->macs8 += macs;
-        w->weight_bytes += (double)packed_group_bytes(m->type, m->k) * ((m->n + R16 - 1) / R16);
-    } else {
-        w->macs32 += macs;
-        w->weight_bytes += (double)qtype_row_bytes(m->type, (size_t)m->k) * m->n;
-    }
-}
-
-/* Linear layers: every weight is read once, whatever the number of rows. */
-static void add_linear(struct step_work *w, const struct model *m, double rows, double out_rows)
-{
-    for (int i = 0; i < m->hp.n_layer; i++) {
-        const struct layer *l = &m->layer[i];
-        const struct matrix *all[] = { &l->wq,     &l->wk,   &l->wv,    &l->wo,
-                                       &l->w_gate, &l->w_up, &l->w_down };
-        for (size_t j = 0; j < COUNT(all); j++)
-            add_matrix(w, all[j], rows);
-    }
-    if (out_rows > 0) add_matrix(w, &m->g.lm_head, out_rows);
-}
-
-/* Attention of one layer: scores and values of what each row sees; the cache is read once for each
- * sequence. */
-static void add_attention(struct step_work *w, const struct model *m, const struct step_shape *s,
-                          const struct layer *l)
-{
-    const struct hparams *hp = &m->hp;
-    int end = s->n_past + s->n_row, first = l->window ? MAX(0, s->n_past + 1 - l->window) : 0;
-    double pairs = 0;
-
-    for (int pos = s->n_past; pos < end; pos++)
-        pairs += l->window ? MIN(pos + 1, l->window) : pos + 1;
-    w->macs32 += pairs * s->n_seq * hp->n_head * (hp->d_k + hp->d_v);
-    w->kv_bytes +=
-        (double)(end - first) * s->n_seq * (double)model_kv_block_bytes(hp, s->kv_type) / KV_BLOCK;
+    /* The matrices of the layers are packed or not together, but for rare mixtures of types. */
+    *(m->layer[0].wq.packed ? &w.macs8 : &w.macs32) += rows * c->linear_macs;
+    *(m->g.lm_head.packed ? &w.macs8 : &w.macs32) += out * c->head_macs;
+    return w;
 }
 
 struct step_work machine_step_work(const struct model *m, const struct step_shape *s)
 {
-    struct step_work w = { 0 };
+    struct model_cost c;
+    struct step_work w;
 
-    add_linear(&w, m, (double)s->n_seq * s->n_row, (double)s->n_seq * s->n_out);
-    for (int i = 0; i < m->hp.n_layer; i++)
-        add_attention(&w, m, s, &m->layer[i]);
+    model_cost(&c, m, s->kv_type);
+    w = linear_work(m, &c, (double)s->n_seq * s->n_row, (double)s->n_seq * s->n_out);
+    /* A sequence's rows share what they read of its cache: what the last one sees. */
+    w.kv_bytes = s->n_seq * cost_kv_bytes(&c, s->n_past + s->n_row);
+    for (int i = 1; i <= s->n_row; i++)
+        w.macs32 += s->n_seq * cost_attend_macs(&c, s->n_past + i);
     return w;
-}
-
-double machine_linear_macs(const struct model *m, const struct step_shape *s)
-{
-    struct step_work w = { 0 };
-
-    add_linear(&w, m, (double)s->n_seq * s->n_row, (double)s->n_seq * s->n_out);
-    return w.macs8 + w.macs32;
 }
 
 static double compute_seconds(const struct machine_limits *l, const struct step_work *w)
@@ -220,9 +186,10 @@ double machine_step_seconds(const struct machine_limits *l, const struct step_wo
 
 double machine_critical_batch(const struct machine_limits *l, const struct model *m)
 {
-    struct step_work one = { 0 };
+    struct model_cost c;
 
     if (l->read <= 0 || l->dot8 <= 0 || l->fma <= 0) return 0;
-    add_linear(&one, m, 1, 1);
+    model_cost(&c, m, KV_F16);
+    struct step_work one = linear_work(m, &c, 1, 1);
     return one.weight_bytes / l->read * 1e-9 / compute_seconds(l, &one);
 }

@@ -37,10 +37,11 @@ double machine_read(struct pool *pool, const struct kernels *k, const void *mem,
                     double budget_s);
 double machine_barrier_ns(struct pool *pool, double budget_s);
 
-/* What a step asks of the machine. */
+/* What a step asks of the machine (model/cost.h counts). */
 struct step_work {
     double macs8,
-        macs32; /* multiply-adds of linear layers on int8; all others: f32 and attention */
+        macs32;         /* multiply-adds on int8; in f32: attention, and matrices without packing */
+    double linear_macs; /* of matrices alone, the part of both that "share of peak" is about      */
     double weight_bytes, kv_bytes;
 };
 
@@ -51,9 +52,6 @@ struct step_shape {
     int kv_type;
 };
 struct step_work machine_step_work(const struct model *m, const struct step_shape *s);
-
-/* Multiply-adds of the linear layers, the share of the work that "of peak" is about. */
-double machine_linear_macs(const struct model *m, const struct step_shape *s);
 
 /* The roofline's bound: seconds that a step takes at least. */
 double machine_step_seconds(const struct machine_limits *l, const struct step_work *w);
