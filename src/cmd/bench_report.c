@@ -259,7 +259,7 @@ static int print_csv(const struct bench *b)
     return EXIT_OK;
 }
 
-/* --- JSON: docs/performance.md lists the fields --- */
+/* --- JSON: docs/bench.md lists the fields --- */
 
 static json_t *json_of(const struct samples *s)
 {

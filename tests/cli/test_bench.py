@@ -61,6 +61,16 @@ def test_json(brrr):
     assert sum(4 * 3 / v for v in c["raw"]["tok_s"]) == pytest.approx(sum(c["raw"]["itl_s"]))
 
 
+def test_documented(brrr):
+    """Every field of the JSON is in docs/bench.md."""
+    doc = (ROOT / "docs/bench.md").read_text()
+    out = json.loads(run(brrr, *CASES, "--json"))
+    keys = {*out, *out["limits"], *out["memory"], *out["cases"][0]["tok_s"]}
+    for c in out["cases"]:
+        keys |= set(c)
+    assert [k for k in sorted(keys) if f"`{k}`" not in doc] == []
+
+
 def test_csv(brrr):
     rows = list(csv.DictReader(io.StringIO(run(brrr, *CASES, "-o", "csv"))))
     assert [(r["case"], *(int(r[k]) for k in ("n_prompt", "n_gen", "depth", "batch")))
