@@ -258,10 +258,12 @@ static int plot_itl(const struct bench *b, const char *dir)
     return code;
 }
 
-/* The roof over the intensities from `lo` to `hi`. */
+/* The roof over the intensities from `lo` to `hi`; all cases run on the same kind of numbers. */
 static void add_roof(struct draft *d, const struct bench *b, double lo, double hi)
 {
-    double read = b->limits.read, peak = b->limits.dot8, ridge = peak / read;
+    bool int8 = b->n_done > 0 && b->c[0].work.sum.macs8 > 0;
+    double read = b->limits.read, peak = int8 ? b->limits.dot8 : b->limits.fma;
+    double ridge = peak / read;
     char label[MAX_NAME];
     struct svg_series *s;
 
@@ -273,7 +275,7 @@ static void add_roof(struct draft *d, const struct bench *b, double lo, double h
     add_point(s, lo, lo * read);
     add_point(s, ridge, peak);
     add_point(s, 2 * MAX(hi, ridge), peak);
-    snprintf(label, sizeof(label), "int8 peak %.0f G/s", peak);
+    snprintf(label, sizeof(label), "%s peak %.0f G/s", int8 ? "int8" : "f32", peak);
     add_guide(d, false, peak, label);
 }
 

@@ -100,8 +100,8 @@ static void cell_worst(char *buf, const struct bench *b, const struct bench_case
     ms_cell(buf, bench_stat_of(&c->itl_s).max);
 }
 
-/* A prompt is held against the integer peak, one sequence against reading, the rest against the
- * lower of both. */
+/* A prompt is held against the integer peak, one sequence against reading, the rest (and matrices
+ * in f32) against the roofline. */
 static void cell_limit(char *buf, const struct bench *b, const struct bench_case *c)
 {
     struct bench_share s = bench_share_of(b, c);
@@ -110,9 +110,7 @@ static void cell_limit(char *buf, const struct bench *b, const struct bench_case
         snprintf(buf, CELL, "%.0f %% of int8 peak", 100 * s.int8);
     else if (c->kind == BENCH_DECODE && c->batch == 1)
         snprintf(buf, CELL, "%.0f %% of reading", 100 * s.read);
-    else if (c->kind != BENCH_PREFILL)
-        snprintf(buf, CELL, "%.0f %% of %.0f tok/s", 100 * s.bound, s.bound_tok_s);
-    else snprintf(buf, CELL, "-");
+    else snprintf(buf, CELL, "%.0f %% of %.0f tok/s", 100 * s.bound, s.bound_tok_s);
 }
 
 static const struct column {
@@ -141,7 +139,8 @@ static void print_notes(const struct bench *b, const char *end)
            b->cost.linear_macs / 1e6, b->cost.head_macs / 1e6, end);
     printf("limits: a plain read of the weights runs at %.1f GB/s", l->read);
     if (l->dot8 > 0)
-        printf("; int8 peak %.0f G multiply-adds/s; critical batch %.1f", l->dot8, knee);
+        printf("; peak in int8 %.0f, in f32 %.0f G multiply-adds/s; critical batch %.1f", l->dot8,
+               l->fma, knee);
     printf("%s\n", end);
     for (int i = 0; i < b->n_done; i++) {
         const struct bench_case *c = &b->c[i];

@@ -107,6 +107,13 @@ def test_the_whole_context_can_be_used(brrr):
     run(brrr, "-p", "20", "-n", "0", "--mixed", "3", "--chunk", "3", "-r", "1", "-q")
 
 
+def test_f32_has_no_share_of_int8(brrr, tmp_path):
+    out = json.loads(run(brrr, "-p", "8", "-n", "2", "-r", "1", "-q", "--precision", "f32", "-o",
+                         "json", "--svg", tmp_path))
+    assert all("int8_share" not in c and c["bound_share"] > 0 for c in out["cases"])
+    assert "f32 peak" in (tmp_path / "roofline.svg").read_text()
+
+
 def test_default_is_text(brrr):
     out = run(brrr, "-p", "8", "-n", "2", "-r", "1", "-q")
     assert out.startswith("case ") and "\nprefill 8 " in out and "\ndecode x1 " in out
