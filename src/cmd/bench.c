@@ -4,8 +4,8 @@
  * how much of what the machine can do that is.
  *
  * For each prompt length (-p) a prefill; for each depth of context (-d) and each
- * batch size (-b) a decode of -n tokens; for each number in --mixed, so many
- * sequences that decode while prompts of the first -p length are read. The list of
+ * batch size (-b) a decode of -n tokens; for each prompt length and each number in
+ * --mixed, so many sequences that decode while prompts are read. The list of
  * cases is run in order; Ctrl-C reports what is there so far. bench.h names the
  * files that do the rest.
  */
@@ -59,7 +59,7 @@ static int parse_lists(struct lists *l, const struct options *o)
 
 static int make_cases(struct bench *b, const struct lists *l)
 {
-    int n_gen = b->o->n_decode, n = l->n_len + l->n_depth * l->n_batch + l->n_mixed;
+    int n_gen = b->o->n_decode, n = l->n_len * (1 + l->n_mixed) + l->n_depth * l->n_batch;
 
     b->c = calloc((size_t)n, sizeof(*b->c));
     if (!b->c) {
@@ -78,10 +78,11 @@ static int make_cases(struct bench *b, const struct lists *l)
                                                      .n_gen = n_gen,
                                                      .depth = l->depth[i],
                                                      .batch = l->batch[j] };
-    for (int i = 0; l->len[0] > 0 && i < l->n_mixed; i++)
-        b->c[b->n_case++] = (struct bench_case){
-            .kind = BENCH_MIXED, .n_prompt = l->len[0], .n_gen = 1, .batch = l->mixed[i]
-        };
+    for (int i = 0; i < l->n_len; i++)
+        for (int j = 0; l->len[i] > 0 && j < l->n_mixed; j++)
+            b->c[b->n_case++] = (struct bench_case){
+                .kind = BENCH_MIXED, .n_prompt = l->len[i], .n_gen = 1, .batch = l->mixed[j]
+            };
     if (b->n_case == 0) return cmd_usage("bench", "nothing to measure: -p and -n leave no case");
     return EXIT_OK;
 }

@@ -20,7 +20,8 @@ CASES = ["-p", "8,16", "-n", "4", "-d", "0,10", "-b", "1,3", "--mixed", "2", "-r
 # (case, n_prompt, n_gen, depth, batch), in the order in which they run
 WANT = [("prefill", 8, 1, 0, 1), ("prefill", 16, 1, 0, 1),
         ("decode", 1, 4, 0, 1), ("decode", 1, 4, 0, 3),
-        ("decode", 10, 4, 10, 1), ("decode", 10, 4, 10, 3), ("mixed", 8, 1, 0, 2)]
+        ("decode", 10, 4, 10, 1), ("decode", 10, 4, 10, 3), ("mixed", 8, 1, 0, 2),
+        ("mixed", 16, 1, 0, 2)]
 
 
 def run(brrr, *args, code=OK):
@@ -86,11 +87,11 @@ def test_csv(brrr):
 def test_tables(brrr, fmt):
     lines = run(brrr, *CASES, "--format", fmt).splitlines()
     names = ["prefill 8", "prefill 16", "decode x1", "decode x3", "decode x1 @10", "decode x3 @10",
-             "mixed x2 + 8"]
+             "mixed x2 + 8", "mixed x2 + 16"]
     if fmt == "text":
-        rows = [line.split("  ")[0].strip() for line in lines[1:8]]
+        rows = [line.split("  ")[0].strip() for line in lines[1:9]]
     else:
-        cells = [[c.strip() for c in line.strip("|").split("|")] for line in lines[:9]]
+        cells = [[c.strip() for c in line.strip("|").split("|")] for line in lines[:10]]
         assert len({len(c) for c in cells}) == 1
         rows = [c[0] for c in cells[2:]]
     assert rows == names
