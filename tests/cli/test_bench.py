@@ -135,7 +135,7 @@ def test_plots(brrr, tmp_path):
         root = xml.etree.ElementTree.parse(p).getroot()
         assert root.tag == "{http://www.w3.org/2000/svg}svg"
         assert "llama.gguf" in root[0].text and "nan" not in p.read_text()
-    assert "knee" in (tmp_path / "all/batch.svg").read_text()
+    assert "critical batch" in (tmp_path / "all/batch.svg").read_text()
     # One point makes no plot; a folder that is there is used.
     run(brrr, "-p", "8", "-n", "2", "-r", "1", "--svg", tmp_path)
     assert {p.name for p in tmp_path.glob("*.svg")} == {"itl.svg", "roofline.svg"}
