@@ -380,6 +380,12 @@ static void label_guide(struct plot *p, const struct svg_guide *g)
     draw_label(p, g->vertical ? up : flat, 4, g->label);
 }
 
+/* Where the hues begin again, dashes tell the lines apart. */
+static bool is_dashed(const struct svg_chart *c, int i)
+{
+    return c->series[i].dashed || (size_t)i >= N_STYLE;
+}
+
 /* A label on a line is hard to read: small boxes along it. */
 static void keep_line_free(struct plot *p, double x0, double y0, double x1, double y1)
 {
@@ -390,13 +396,13 @@ static void keep_line_free(struct plot *p, double x0, double y0, double x1, doub
 }
 
 /* Lines may leave the plot where a range was given: the clip path cuts them. */
-static void draw_line(struct plot *p, const struct svg_series *s, size_t hue)
+static void draw_line(struct plot *p, const struct svg_series *s, bool dashed, size_t hue)
 {
     double x0 = 0, y0 = 0;
     char join = 'M';
 
     fprintf(p->f, "<path class=\"l s%zu%s\" clip-path=\"url(#plot)\" d=\"", hue,
-            s->dashed ? " dash" : "");
+            dashed ? " dash" : "");
     for (int i = 0; i < s->n; i++) {
         const struct svg_point *q = &s->point[i];
         if (!placeable(&p->x, q->x) || !placeable(&p->y, q->y)) continue;
@@ -468,7 +474,7 @@ static void draw_legend(struct plot *p)
         }
         if (s->line)
             fprintf(p->f, "<path class=\"l s%zu%s\" d=\"M%.1f %.1fh24\"/>\n", hue,
-                    s->dashed ? " dash" : "", x, y);
+                    is_dashed(p->c, i) ? " dash" : "", x, y);
         if (s->marker) draw_marker(p->f, x + 12, y, hue);
         text_at(p->f, x + 30, y + 4, "", s->name);
         x += w;
@@ -485,7 +491,7 @@ static void draw_plot(struct plot *p)
     for (int i = 0; i < c->n_guide; i++)
         draw_guide(p, &c->guide[i]);
     for (int i = 0; i < c->n_series; i++)
-        if (c->series[i].line) draw_line(p, &c->series[i], (size_t)i % N_STYLE);
+        if (c->series[i].line) draw_line(p, &c->series[i], is_dashed(c, i), (size_t)i % N_STYLE);
     for (int i = 0; i < c->n_series; i++)
         draw_points(p, &c->series[i], (size_t)i % N_STYLE);
     for (int i = 0; i < c->n_guide; i++)

@@ -131,7 +131,7 @@ def test_a_system_prompt_that_is_no_utf8(brrr):
     (["run", "--no-repeat-ngram-size", "65"], "no_repeat_ngram_size is 65"),
     (["run", "--epsilon-cutoff", "2"], "epsilon_cutoff is 2"),
     (["run", "--eta-cutoff", "2"], "eta_cutoff is 2"),
-    (["bench", "-n", "2147483647"], "-n is from 2 to 16777216"),
+    (["bench", "-n", "2147483647"], "-n is from 0 to 16777216"),
 ])
 def test_ranges_of_options(brrr, args, says):
     p = brrr([*args, "-m", TINY], input=b"x")
