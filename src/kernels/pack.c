@@ -218,8 +218,20 @@ static const struct {
 #undef PACKED
 };
 
+static const uint8_t wide_bytes[QT_COUNT] = {
+#define WIDE(type, bytes) [QT_##type] = bytes,
+#include "kernels/packed_wide.def"
+#undef WIDE
+};
+
+bool packed_wide(enum qtype t)
+{
+    return wide_bytes[t] != 0;
+}
+
 size_t packed_group_bytes(enum qtype t, int k)
 {
+    if (packed_wide(t)) return k > 0 ? (size_t)k * R16 * wide_bytes[t] : 0;
     if (!layouts[t].packed || k <= 0 || k % (int)qtypes[t].block != 0) return 0;
     return packed_bytes(layouts[t].layout, k / BLOCK_K);
 }

@@ -117,6 +117,7 @@ static inline size_t q8_tile_offset(int t0, int k)
 }
 
 struct kernels;
-void kernels_fill_pack(struct kernels *k); /* pack[] of every row of packed.def */
+void kernels_fill_pack(struct kernels *k);      /* pack[] of every row of packed.def      */
+void kernels_fill_pack_wide(struct kernels *k); /* pack[] of every row of packed_wide.def */
 
 #endif
