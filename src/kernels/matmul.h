@@ -14,9 +14,10 @@
  * minima acc = fma(sum_x, m, acc), where isum is the exact integer sum of
  * (code - zero point) * x, d and m are the block's scale and minimum as exact
  * f32, and sum_x = (float)(sum of x) * sx. Q6_K has a scale per 16 k: two integer
- * sums and two such steps for each block. matmul_f32 and the packed kernels of
- * F32, F16 and BF16: acc = fma(w, x, acc) for every k. So a row's results depend on that row of x
- * and on the weights alone.
+ * sums and two such steps for each block, and so have Q3_K and Q2_K, which adds two
+ * minima after them: acc = fma((float)-(sum of 16 x) * sx, -m, acc). matmul_f32 and the packed
+ * kernels of F32, F16 and BF16: acc = fma(w, x, acc) for every k. So a row's results depend on that
+ * row of x and on the weights alone.
  */
 #ifndef KERNELS_MATMUL_H
 #define KERNELS_MATMUL_H

@@ -9,8 +9,11 @@
 
 /* Where the f16 scales lie in a block of the packed types; -1: none (float types have none). */
 static const int scale_at[QT_COUNT][2] = {
-    [QT_Q4_0] = { 0, -1 }, [QT_Q4_1] = { 0, 2 }, [QT_Q5_0] = { 0, -1 }, [QT_Q5_1] = { 0, 2 },
-    [QT_Q8_0] = { 0, -1 }, [QT_Q4_K] = { 0, 2 }, [QT_Q5_K] = { 0, 2 },  [QT_Q6_K] = { 208, -1 },
+    [QT_Q4_0] = { 0, -1 },   [QT_Q4_1] = { 0, 2 },    [QT_Q5_0] = { 0, -1 },
+    [QT_Q5_1] = { 0, 2 },    [QT_Q8_0] = { 0, -1 },   [QT_Q2_K] = { 80, 82 },
+    [QT_Q3_K] = { 108, -1 }, [QT_Q4_K] = { 0, 2 },    [QT_Q5_K] = { 0, 2 },
+    [QT_Q6_K] = { 208, -1 }, [QT_IQ4_NL] = { 0, -1 }, [QT_IQ4_XS] = { 0, -1 },
+    [QT_MXFP4] = { -1, -1 },
 };
 
 static bool has_scales(enum qtype qt)
@@ -63,6 +66,7 @@ static void ordinary(struct ktest *t, uint8_t *p, enum qtype qt)
 {
     random_bytes(t, p, qtypes[qt].bytes);
     if (packed_wide(qt)) float_weight(t, p, qt);
+    if (qt == QT_MXFP4) p[0] = (uint8_t)kt_int(t, 115, 125);
     if (!has_scales(qt)) return;
     for (int i = 0; i < 2; i++) {
         uint16_t s = (uint16_t)(0x2000 + kt_int(t, 0, 0x7ff) + kt_int(t, 0, 1) * 0x8000);

@@ -16,6 +16,7 @@ void kernels_fill_q8_avx2(struct kernels *k);
 void kernels_fill_dequant_avx2(struct kernels *k);
 void kernels_fill_matmul_avx2(struct kernels *k);
 void kernels_fill_matmul_k_avx2(struct kernels *k);
+void kernels_fill_matmul_lut_avx2(struct kernels *k);
 void kernels_fill_matmul_wide_avx2(struct kernels *k);
 void kernels_fill_matmul_f32_avx2(struct kernels *k);
 void kernels_fill_vec_avx512(struct kernels *k);
@@ -24,6 +25,7 @@ void kernels_fill_q8_avx512(struct kernels *k);
 void kernels_fill_dequant_avx512(struct kernels *k);
 void kernels_fill_matmul_avx512(struct kernels *k);
 void kernels_fill_matmul_k_avx512(struct kernels *k);
+void kernels_fill_matmul_lut_avx512(struct kernels *k);
 void kernels_fill_matmul_wide_avx512(struct kernels *k);
 void kernels_fill_matmul_f32_avx512(struct kernels *k);
 
