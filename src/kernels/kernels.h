@@ -32,7 +32,8 @@ struct kernels {
 #undef KERNEL
     dequant_fn *dequant[QT_COUNT];
     pack_fn *pack[QT_COUNT];     /* NULL: no packed layout, the type runs through matmul_f32      */
-    matmul_fn *matmul[QT_COUNT]; /* packed weights x int8 activations; NULL where pack is NULL    */
+    matmul_fn *matmul[QT_COUNT]; /* packed weights x int8 activations (packed_wide(): x f32 ones);
+                                    NULL where pack is NULL */
     matmul_fn *matmul_f32;       /* any type, straight from the file's blocks x f32 activations   */
 };
 

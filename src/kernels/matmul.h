@@ -14,8 +14,10 @@
  * minima acc = fma(sum_x, m, acc), where isum is the exact integer sum of
  * (code - zero point) * x, d and m are the block's scale and minimum as exact
  * f32, and sum_x = (float)(sum of x) * sx. Q6_K has a scale per 16 k: two integer
- * sums and two such steps for each block. matmul_f32: acc = fma(w, x, acc) for
- * every k. So a row's results depend on that row of x and on the weights alone.
+ * sums and two such steps for each block, and so have Q3_K and Q2_K, which adds two
+ * minima after them: acc = fma((float)-(sum of 16 x) * sx, -m, acc). matmul_f32 and the packed
+ * kernels of F32, F16 and BF16: acc = fma(w, x, acc) for every k. So a row's results depend on that
+ * row of x and on the weights alone.
  */
 #ifndef KERNELS_MATMUL_H
 #define KERNELS_MATMUL_H
@@ -39,9 +41,9 @@ struct matmul_args {
     float *y; /* y[i * ld_y + n], n absolute: groups [g0, g1) write rows [16 g0, min(16 g1, n)) */
     size_t ld_y;
     const void *w; /* packed: group 0; f32 path: row 0 of the file's blocks */
-    const void *x; /* packed activations of all m rows; f32 path: f32 [m][k] */
+    const void *x; /* packed activations of all m rows; f32 path and packed floats: f32 [m][k] */
     int m, k, n;   /* rows of x, inner length (multiple of 32; f32 path: any multiple of the type's
-                      block), output rows */
+                      block; packed floats: any), output rows */
     int g0, g1;
     enum qtype type;     /* f32 path only: of the file's blocks                         */
     dequant_fn *dequant; /* f32 path only: kernels->dequant[type], so that a kernel stays
@@ -60,12 +62,22 @@ struct q8_pack_args {
     int m0, m1, k0, k1;
 };
 
+/* What the kernels of float weights keep in L2 when there are many rows: weights of a block as f32,
+ * unfinished chains, the rows of a tile. */
+enum { FLOATS_K = 256, FLOATS_GROUPS = 16, FLOATS_ROWS = 192, FLOATS_TILE = 12 };
+#define FLOATS_SCRATCH                                                                 \
+    ((size_t)4 * (FLOATS_GROUPS * R16 * FLOATS_K + FLOATS_GROUPS * R16 * FLOATS_ROWS + \
+                  FLOATS_TILE * FLOATS_K))
+
 /* A group of k weights as f32, or three as bytes with their scales, and room to spare. */
-#define MATMUL_SCRATCH(k) ((size_t)(k)*32 * 4 + (size_t)(k)*16 + 8192)
+#define MATMUL_SCRATCH(k) ((size_t)(k)*32 * 4 + (size_t)(k)*16 + 8192 + FLOATS_SCRATCH)
 
 /* Bytes of one packed group of 16 rows x k weights; 0 where the type has no packed layout or k does
  * not suit it. */
 size_t packed_group_bytes(enum qtype t, int k);
+/* Does the packed kernel of this type read f32 activations ([m][k], as matmul_f32 does, and with
+ * its bits) instead of packed int8 ones? */
+bool packed_wide(enum qtype t);
 /* Bytes of packed activations of m rows. */
 size_t q8_bytes(int m, int k);
 

@@ -28,10 +28,29 @@
 
 /* What lies behind the codes of a block of 16 rows x 32 k, and before 8 blocks of a K type. */
 enum packed_scales {
-    SCALES_F16,     /* f16 d[16]                                                   */
-    SCALES_F16_MIN, /* f16 d[16], f16 m[16]                                        */
-    SCALES_K_MIN,   /* u8 s[16], u8 t[16]; before: f16 d[16], f16 e[16]; d*s, -e*t */
-    SCALES_K_HALF,  /* i8 s[2][16] of 16 k each; before: f16 d[16]; d*s            */
+    SCALES_F16,        /* f16 d[16]                                                   */
+    SCALES_F16_MIN,    /* f16 d[16], f16 m[16]                                        */
+    SCALES_K_MIN,      /* u8 s[16], u8 t[16]; before: f16 d[16], f16 e[16]; d*s, -e*t */
+    SCALES_K_HALF,     /* i8 s[2][16] of 16 k each; before: f16 d[16]; d*s            */
+    SCALES_K_HALF_MIN, /* u8 s[2][16] of 16 k each: scale in the low nibble, minimum in the high
+                          one; before: f16 d[16], f16 e[16]; d*s, -e*t */
+    SCALES_K,          /* i8 s[16]; before: f16 d[16]; d*s                            */
+    SCALES_E8M0,       /* u8 e[16]: half of the OCP MX scale, 2^(e - 128)             */
+};
+
+/*
+ * Where a code is no number but an index: bits 0-3 are the bits stored, the rest says which table.
+ * A code of plain bits is its own enum value.
+ */
+enum packed_codes {
+    CODES_IQ4 = 0x104,  /* IQ4_NL, IQ4_XS */
+    CODES_E2M1 = 0x204, /* MXFP4          */
+};
+
+/* The tables: values plus the zero point, so that they are unsigned. E2M1 is doubled. */
+static const uint8_t packed_values[][16] = {
+    [CODES_IQ4 >> 8] = { 1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241 },
+    [CODES_E2M1 >> 8] = { 16, 17, 18, 19, 20, 22, 24, 28, 16, 15, 14, 13, 12, 10, 8, 4 },
 };
 
 enum {
@@ -53,19 +72,33 @@ struct packed {
     int zero_log2;
 };
 
-static inline int packed_code_bytes(int bits)
+/* Bits that a code takes in memory. */
+static inline int packed_bits(struct packed p)
 {
-    return bits * 64;
+    return p.bits & 15;
+}
+
+/* Bits of what meets the activations. */
+static inline int packed_value_bits(struct packed p)
+{
+    return p.bits == CODES_IQ4 ? 8 : p.bits == CODES_E2M1 ? 5 : p.bits;
+}
+
+static inline int packed_code_bytes(struct packed p)
+{
+    return packed_bits(p) * 64;
 }
 
 static inline int packed_scale_bytes(enum packed_scales s)
 {
-    return s == SCALES_F16_MIN ? 64 : 32;
+    return s == SCALES_F16_MIN ? 64 : s == SCALES_K || s == SCALES_E8M0 ? 16 : 32;
 }
 
 static inline int packed_head_bytes(enum packed_scales s)
 {
-    return s == SCALES_K_MIN ? 64 : s == SCALES_K_HALF ? 32 : 0;
+    return s == SCALES_K_MIN || s == SCALES_K_HALF_MIN ? 64
+           : s == SCALES_K_HALF || s == SCALES_K       ? 32
+                                                       : 0;
 }
 
 static inline int packed_is_k(enum packed_scales s)
@@ -73,10 +106,16 @@ static inline int packed_is_k(enum packed_scales s)
     return packed_head_bytes(s) != 0;
 }
 
+/* Do the two halves of a block have scales of their own? */
+static inline int packed_halves(struct packed p)
+{
+    return p.scales == SCALES_K_HALF || p.scales == SCALES_K_HALF_MIN;
+}
+
 /* Bytes of one block, the head not counted. */
 static inline int packed_block_bytes(struct packed p)
 {
-    return packed_code_bytes(p.bits) + packed_scale_bytes(p.scales);
+    return packed_code_bytes(p) + packed_scale_bytes(p.scales);
 }
 
 static inline int packed_super_bytes(struct packed p)
@@ -117,6 +156,7 @@ static inline size_t q8_tile_offset(int t0, int k)
 }
 
 struct kernels;
-void kernels_fill_pack(struct kernels *k); /* pack[] of every row of packed.def */
+void kernels_fill_pack(struct kernels *k);      /* pack[] of every row of packed.def      */
+void kernels_fill_pack_wide(struct kernels *k); /* pack[] of every row of packed_wide.def */
 
 #endif

@@ -58,7 +58,8 @@ static int64_t dim_value(const struct hparams *h, enum dim d)
 
 static bool packs(const struct binder *b, const struct gguf_tensor *t)
 {
-    return !b->precision_f32 && packed_group_bytes(t->type, (int)t->dim[0]) > 0;
+    if (b->precision_f32 && !packed_wide(t->type)) return false;
+    return packed_group_bytes(t->type, (int)t->dim[0]) > 0;
 }
 
 static enum brrr_status check_shape(const struct binder *b, const struct weight_rule *r,
@@ -90,6 +91,8 @@ static void bind_matrix(struct binder *b, const struct gguf_tensor *t, struct ma
     b->plan.packed_bytes += arena_round(group * (size_t)n_group);
     if (!b->model) return;
     *dst = (struct matrix){ .w = t->data, .n = n, .k = k, .type = t->type, .packed = group > 0 };
+    dst->wide = dst->packed && packed_wide(t->type);
+    b->model->reads_q8 |= dst->packed && !dst->wide;
     b->model->k_max = MAX(b->model->k_max, k);
     if (!group) return;
     uint8_t *w = arena_take(&b->model->weights, group * (size_t)n_group);

@@ -27,7 +27,7 @@ struct matrix {
     const void *w; /* packed groups (matmul.h), or the file's rows; NULL: not in this model */
     int n, k;
     enum qtype type;
-    bool packed;
+    bool packed, wide; /* wide: packed_wide(type), reads f32 activations */
 };
 
 /* Everything a layer of any architecture may have; what it has not is NULL. */
@@ -57,6 +57,7 @@ struct model {
     struct layer *layer; /* [n_layer] */
     struct kernels kernels;
     bool precision_f32; /* no activation quantisation */
+    bool reads_q8;      /* some matrix of it reads packed int8 activations */
     int k_max;          /* largest inner length of a matrix */
     struct arena weights;
 };

@@ -21,12 +21,13 @@ enum {
     PIECE_GROUPS = 3,                 /* as many as a kernel multiplies side by side       */
     GROUPS_OF_BLOCK = Q8_GROUP / R16, /* groups whose outputs share a scale when packed    */
     GATED_GROUPS = 6,                 /* both: PIECE_GROUPS and GROUPS_OF_BLOCK divide it  */
+    FLOAT_GROUPS = 12, /* both, of float weights: their kernel turns rows of x at every call */
 };
 
 /* True if rows of k activations are packed for the matrices that take them. */
 static bool quantises(const struct model *m, int k)
 {
-    return !m->precision_f32 && k % Q8_GROUP == 0;
+    return m->reads_q8 && k % Q8_GROUP == 0;
 }
 
 /* Which rows this worker prepares, and where: all of them privately, or a share of the shared ones.
@@ -52,7 +53,7 @@ static struct prep prepare(struct worker *w)
     return p;
 }
 
-/* Pack rows src [T][k], if this model quantises activations, and join the workers if shared. */
+/* Pack rows src [T][k], if this model reads them so, and join the workers if shared. */
 static struct act finish(struct worker *w, struct prep *p, const float *src, int k)
 {
     const struct model *m = w->s->m;
@@ -102,7 +103,7 @@ static void multiply(struct worker *w, const struct product *p, struct act a, in
     struct matmul_args args = { .y = p->y,
                                 .ld_y = (size_t)m->n,
                                 .w = m->w,
-                                .x = m->packed ? a.q8 : (const void *)a.f32,
+                                .x = m->packed && !m->wide ? a.q8 : (const void *)a.f32,
                                 .m = p->rows,
                                 .k = m->k,
                                 .n = m->n,
@@ -124,6 +125,17 @@ static int n_groups(const struct matrix *m)
     return (m->n + R16 - 1) / R16;
 }
 
+/* Groups in a piece of this matrix, and the number of its pieces. */
+static int piece_groups(const struct matrix *m)
+{
+    return m->wide ? FLOAT_GROUPS : PIECE_GROUPS;
+}
+
+static int n_pieces(const struct matrix *m)
+{
+    return (n_groups(m) + piece_groups(m) - 1) / piece_groups(m);
+}
+
 /* True if work that comes in so many pieces is better taken piece by piece than shared out. */
 static bool by_pieces(const struct worker *w, int pieces)
 {
@@ -136,17 +148,17 @@ static void multiply_all(struct worker *w, struct act a, const struct product *p
     int pieces = 0, i, g0, g1;
 
     for (int j = 0; j < n; j++)
-        pieces += (n_groups(p[j].m) + PIECE_GROUPS - 1) / PIECE_GROUPS;
+        pieces += n_pieces(p[j].m);
     for (int j = 0; !by_pieces(w, pieces) && j < n; j++) {
         worker_share(w, n_groups(p[j].m), 1, &g0, &g1);
         multiply(w, &p[j], a, g0, g1);
     }
     while (by_pieces(w, pieces) && (i = worker_take(w, pieces)) >= 0) {
         const struct product *q = p;
-        for (; i * PIECE_GROUPS >= n_groups(q->m); q++)
-            i -= (n_groups(q->m) + PIECE_GROUPS - 1) / PIECE_GROUPS;
-        g0 = i * PIECE_GROUPS;
-        multiply(w, q, a, g0, MIN(g0 + PIECE_GROUPS, n_groups(q->m)));
+        for (; i >= n_pieces(q->m); q++)
+            i -= n_pieces(q->m);
+        g0 = i * piece_groups(q->m);
+        multiply(w, q, a, g0, MIN(g0 + piece_groups(q->m), n_groups(q->m)));
     }
 }
 
@@ -219,14 +231,15 @@ static void gated_columns(struct worker *w, struct act a, const struct layer *l,
 struct act op_gated(struct worker *w, struct act a, const struct layer *l, bool gelu)
 {
     struct step *s = w->s;
-    int n = n_groups(&l->w_gate), pieces = (n + GATED_GROUPS - 1) / GATED_GROUPS, i, g0, g1;
+    int n = n_groups(&l->w_gate), size = l->w_gate.wide ? FLOAT_GROUPS : GATED_GROUPS;
+    int pieces = (n + size - 1) / size, i, g0, g1;
 
     if (!by_pieces(w, pieces)) {
         worker_share(w, n, GROUPS_OF_BLOCK, &g0, &g1);
         gated_columns(w, a, l, gelu, g0, g1);
     }
     while (by_pieces(w, pieces) && (i = worker_take(w, pieces)) >= 0)
-        gated_columns(w, a, l, gelu, i * GATED_GROUPS, MIN((i + 1) * GATED_GROUPS, n));
+        gated_columns(w, a, l, gelu, i * size, MIN((i + 1) * size, n));
     op_barrier(w);
     return (struct act){ s->gate, quantises(s->m, s->m->hp.d_ff) ? s->ff_q8 : NULL };
 }
@@ -245,7 +258,7 @@ void op_logits(struct worker *w)
         m->kernels.rmsnorm(s->h + (size_t)i * d, s->x + (size_t)s->b->out_row[i] * d, m->g.out_norm,
                            (int)d, m->hp.eps);
     struct act a = { .f32 = s->h };
-    if (head->packed) {
+    if (head->packed && !head->wide) {
         struct q8_pack_args pack = { s->h_q8, s->h, d, n_out, (int)d, lo, hi, 0, (int)d };
         m->kernels.q8_pack(&pack);
         a.q8 = s->h_q8;

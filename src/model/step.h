@@ -20,7 +20,7 @@
 /* Rows of activations in the form that matrices take them. */
 struct act {
     const float *f32; /* [T][k]                                       */
-    const void *q8;   /* the same, packed int8; NULL in precision f32 */
+    const void *q8;   /* the same, packed int8; NULL if no matrix reads it */
 };
 
 struct step {

@@ -21,6 +21,11 @@ struct kt_mem {
     bool canaries;
 };
 
+bool kt_type(const struct ktest *t, enum qtype qt)
+{
+    return !t->type || strcmp(t->type, qtypes[qt].name) == 0;
+}
+
 /* splitmix64 (Steele, Lea, Flood, OOPSLA 2014). */
 uint64_t kt_rand(struct ktest *t)
 {

@@ -28,6 +28,7 @@ struct ktest {
     const struct kernels *ref, *got;
     const char *isa;  /* name of the set under test                             */
     const char *name; /* name of the test                                       */
+    const char *type; /* --type: the only weight type to test; NULL: all        */
     bool bench;       /* --bench: after the checks, measure with kt_bench()     */
     bool c;           /* the set under test is the reference itself             */
     uint64_t seed;    /* of the whole run, printed with every failure           */
@@ -46,6 +47,9 @@ struct ktest {
 #define EXTRA(name) void test_##name(struct ktest *t);
 KT_EXTRA(EXTRA)
 #undef EXTRA
+
+/* Is weight type qt to be tested? */
+bool kt_type(const struct ktest *t, enum qtype qt);
 
 /* --- values --- */
 

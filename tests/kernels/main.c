@@ -2,7 +2,7 @@
 /*
  * main.c - runs every kernel test for every instruction set; see kt.h.
  *
- *     kernels [--seed N] [--isa NAME] [--test NAME] [--bench]
+ *     kernels [--seed N] [--isa NAME] [--test NAME] [--type NAME] [--bench]
  *
  * The list of tests is kernels.def itself plus KT_EXTRA (kt.h); a row without a
  * test does not link. The last line is "N passed, N failed".
@@ -34,13 +34,14 @@ static const struct test tests[] = {
 
 struct options {
     uint64_t seed;
-    const char *isa, *test;
+    const char *isa, *test, *type;
     bool bench;
 };
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: kernels [--seed N] [--isa NAME] [--test NAME] [--bench]\n");
+    fprintf(stderr,
+            "usage: kernels [--seed N] [--isa NAME] [--test NAME] [--type NAME] [--bench]\n");
     return 2;
 }
 
@@ -57,6 +58,7 @@ static bool parse(struct options *o, int argc, char **argv)
         if (strcmp(argv[i], "--seed") == 0) o->seed = strtoull(v, NULL, 0);
         else if (strcmp(argv[i], "--isa") == 0) o->isa = v;
         else if (strcmp(argv[i], "--test") == 0) o->test = v;
+        else if (strcmp(argv[i], "--type") == 0) o->type = v;
         else return false;
         i++;
     }
@@ -83,6 +85,7 @@ static void run_isa(const struct options *o, const struct kernels_isa *isa, stru
         struct ktest t = { .ref = &ref, .got = &got, .isa = isa->name, .name = tests[i].name };
         if (o->test && strcmp(o->test, tests[i].name) != 0) continue;
         if (!has_entry(&got, tests[i].entry)) continue;
+        t.type = o->type;
         t.bench = o->bench;
         t.c = isa == &kernels_isas[0];
         t.seed = o->seed;

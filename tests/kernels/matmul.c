@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * matmul.c - packed weights x int8 activations.
+ * matmul.c - packed weights x int8 activations, packed floats x f32 ones.
  *
  * Every packed type: the bits of the C reference for many shapes; the same bits
  * for any number of rows and any split of the groups; and of the reference
- * itself, closeness to double arithmetic on dequantised weights.
+ * itself, closeness to double arithmetic on dequantised weights. Packed floats
+ * must have the bits of matmul_f32 on the file's weights.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -17,12 +18,24 @@
 struct job {
     enum qtype qt;
     int m, n, k, add;
-    uint8_t *file, *w, *x;
+    uint8_t *file, *w;
+    void *x;   /* packed int8; float types: f32 [m][k] */
     float *y0; /* what y holds before, [m][ld] */
     size_t ld;
     const struct kernels *kernels;
     struct matmul_args args; /* for benchmarks */
 };
+
+/* f32 rows as the job's kernel reads them. */
+static void *activations(struct ktest *t, const struct job *j, float *x)
+{
+    uint8_t *q8;
+
+    if (packed_wide(j->qt)) return x;
+    q8 = kt_in(t, q8_bytes(j->m, j->k));
+    q8_pack_all(t->ref, q8, x, j->m, j->k);
+    return q8;
+}
 
 static void job_init(struct ktest *t, struct job *j, int kind)
 {
@@ -35,8 +48,7 @@ static void job_init(struct ktest *t, struct job *j, int kind)
     j->ld = (size_t)j->n + (size_t)kt_int(t, 0, 5);
     j->file = weights_make(t, j->qt, j->n, j->k, kind);
     j->w = weights_pack(t, j->qt, j->file, j->n, j->k);
-    j->x = kt_in(t, q8_bytes(j->m, j->k));
-    q8_pack_all(t->ref, j->x, x, j->m, j->k);
+    j->x = activations(t, j, x);
     j->y0 = kt_f32(t, (size_t)j->m * j->ld);
     j->add = kt_int(t, 0, 1);
 }
@@ -98,10 +110,13 @@ static void check_split(struct ktest *t, const struct job *j, const float *want)
 }
 
 /* Activations of rows [i0, i1) alone, made from the packed rows so that no rounding differs. */
-static uint8_t *some_rows(struct ktest *t, const struct job *j, int i0, int i1)
+static void *some_rows(struct ktest *t, const struct job *j, int i0, int i1)
 {
-    uint8_t *x = kt_in(t, q8_bytes(i1 - i0, j->k));
+    size_t row = (size_t)j->k * sizeof(float), n = (size_t)(i1 - i0);
+    const uint8_t *all = j->x;
 
+    if (packed_wide(j->qt)) return memcpy(kt_in(t, n * row), all + (size_t)i0 * row, n * row);
+    uint8_t *x = kt_in(t, q8_bytes(i1 - i0, j->k));
     for (int i = i0; i < i1; i++) {
         int from0 = i - i % Q8_TILE, from_rows = q8_tile_rows(j->m, from0);
         int to0 = (i - i0) - (i - i0) % Q8_TILE, to_rows = q8_tile_rows(i1 - i0, to0);
@@ -109,7 +124,7 @@ static uint8_t *some_rows(struct ktest *t, const struct job *j, int i0, int i1)
             for (int word = 0; word < Q8_BLOCK / 4; word++)
                 memcpy(x + q8_tile_offset(to0, j->k) + (size_t)b * (size_t)(Q8_BLOCK * to_rows) +
                            (word * to_rows + i - i0 - to0) * 4,
-                       j->x + q8_tile_offset(from0, j->k) +
+                       all + q8_tile_offset(from0, j->k) +
                            (size_t)b * (size_t)(Q8_BLOCK * from_rows) +
                            (word * from_rows + i - from0) * 4,
                        4);
@@ -133,18 +148,25 @@ static void check_rows(struct ktest *t, const struct job *all, const float *want
              all->k);
 }
 
+/* Activation c of row i. */
+static double activation(const struct job *j, int i, int c)
+{
+    int t0 = i - i % Q8_TILE, rows = q8_tile_rows(j->m, t0);
+    const uint8_t *b = (const uint8_t *)j->x + q8_tile_offset(t0, j->k) +
+                       (size_t)(c / BLOCK_K) * (size_t)(Q8_BLOCK * rows);
+    float sx;
+
+    if (packed_wide(j->qt)) return (double)((const float *)j->x)[(size_t)i * (size_t)j->k + c];
+    memcpy(&sx, b + Q8_SX * rows + 4 * (i - t0), 4);
+    return (double)sx * (int8_t)b[(c % BLOCK_K / 4 * rows + i - t0) * 4 + c % 4];
+}
+
 /* Sum of w x in double, and of |w x|, for row i of x and output n. */
 static void exact(const struct job *j, const float *w, int i, double *sum, double *size)
 {
-    int t0 = i - i % Q8_TILE, rows = q8_tile_rows(j->m, t0);
-
     *sum = *size = 0;
     for (int c = 0; c < j->k; c++) {
-        const uint8_t *b =
-            j->x + q8_tile_offset(t0, j->k) + (size_t)(c / BLOCK_K) * (size_t)(Q8_BLOCK * rows);
-        float sx;
-        memcpy(&sx, b + Q8_SX * rows + 4 * (i - t0), 4);
-        double x = (double)sx * (int8_t)b[(c % BLOCK_K / 4 * rows + i - t0) * 4 + c % 4];
+        double x = activation(j, i, c);
         *sum += (double)w[c] * x;
         *size += fabs((double)w[c] * x);
     }
@@ -158,7 +180,7 @@ static void exact(const struct job *j, const float *w, int i, double *sum, doubl
 static void check_accuracy(struct ktest *t, const struct job *j, const float *y)
 {
     float *w = kt_in(t, (size_t)j->k * sizeof(*w));
-    double worst = 0;
+    double worst = 0, steps = packed_wide(j->qt) ? j->k : j->k / 16;
 
     for (int n = 0; n < j->n; n++) {
         t->ref->dequant[j->qt](w, j->file + (size_t)n * qtype_row_bytes(j->qt, (size_t)j->k),
@@ -166,7 +188,7 @@ static void check_accuracy(struct ktest *t, const struct job *j, const float *y)
         for (int i = 0; i < j->m; i++) {
             double sum, size, before = j->add ? (double)j->y0[(size_t)i * j->ld + (size_t)n] : 0;
             exact(j, w, i, &sum, &size);
-            double bound = (j->k / 16 + 4) * 0x1p-24 * (32 * size + fabs(before)) + 1e-37;
+            double bound = (steps + 4) * 0x1p-24 * (32 * size + fabs(before)) + 1e-37;
             worst = fmax(worst,
                          fabs((double)y[(size_t)i * j->ld + (size_t)n] - (sum + before)) / bound);
         }
@@ -175,19 +197,44 @@ static void check_accuracy(struct ktest *t, const struct job *j, const float *y)
             j->m, j->n, j->k, worst);
 }
 
+/* Packed floats: the chain of matmul_f32. */
+static void check_unpacked(struct ktest *t, const struct job *j, const float *want)
+{
+    float *got = fresh(t, j);
+    struct matmul_args a = { .y = got,
+                             .ld_y = j->ld,
+                             .w = j->file,
+                             .x = j->x,
+                             .m = j->m,
+                             .k = j->k,
+                             .n = j->n,
+                             .g1 = groups(j),
+                             .type = j->qt,
+                             .dequant = t->ref->dequant[j->qt],
+                             .add = j->add };
+
+    t->ref->matmul_f32(&a);
+    kt_equal(t, want, got, (size_t)j->m * j->ld, "%s m=%d n=%d k=%d add=%d against matmul_f32",
+             qtypes[j->qt].name, j->m, j->n, j->k, j->add);
+}
+
+static void check_kind(struct ktest *t, struct job j, int kind)
+{
+    job_init(t, &j, kind);
+    float *want = fresh(t, &j);
+    run(t, t->ref, &j, want, 0, groups(&j));
+    check_bits(t, &j, want);
+    check_split(t, &j, want);
+    check_rows(t, &j, want);
+    if (t->c && kind == 0) check_accuracy(t, &j, want);
+    if (t->c && packed_wide(j.qt)) check_unpacked(t, &j, want);
+    kt_reset(t);
+}
+
 static void check_shape(struct ktest *t, enum qtype qt, int m, int n, int k)
 {
-    for (int kind = 0; kind < WEIGHTS_KINDS; kind++) {
-        struct job j = { .qt = qt, .m = m, .n = n, .k = k };
-        job_init(t, &j, kind);
-        float *want = fresh(t, &j);
-        run(t, t->ref, &j, want, 0, groups(&j));
-        check_bits(t, &j, want);
-        check_split(t, &j, want);
-        check_rows(t, &j, want);
-        if (t->c && kind == 0) check_accuracy(t, &j, want);
-        kt_reset(t);
-    }
+    for (int kind = 0; kind < WEIGHTS_KINDS; kind++)
+        check_kind(t, (struct job){ .qt = qt, .m = m, .n = n, .k = k }, kind);
 }
 
 /* --- speed --- */
@@ -214,8 +261,7 @@ static void bench_shape(struct ktest *t, enum qtype qt, int m, int n, int k)
     for (int g = 0; g < ng; g++)
         memcpy(j.w + (size_t)g * packed_group_bytes(qt, k), one, packed_group_bytes(qt, k));
     float *x = kt_f32(t, (size_t)m * (size_t)k);
-    j.x = kt_out_bytes(t, q8_bytes(m, k));
-    q8_pack_all(t->ref, j.x, x, m, k);
+    j.x = activations(t, &j, x);
     j.args = (struct matmul_args){ .y = kt_out(t, (size_t)m * (size_t)n),
                                    .ld_y = j.ld,
                                    .w = j.w,
@@ -250,20 +296,31 @@ static void bench(struct ktest *t, enum qtype qt)
                         shapes[i][2] - shapes[i][2] % (int)qtypes[qt].block);
 }
 
+/* Every number of rows to 33 by two shapes of many, then more rows than any block of a kernel. */
 void test_matmul(struct ktest *t)
 {
-    static const int ms[] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 16, 17, 24, 31, 48, 67 };
+    static const int ms[] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 16, 17, 24, 31, 48, 67, 205 };
     static const int ns[] = { 1, 15, 16, 17, 33, 48, 100 };
 
     for (int qt = 0; qt < QT_COUNT; qt++) {
         int block = (int)qtypes[qt].block;
-        if (!t->got->matmul[qt]) continue;
+        if (!t->got->matmul[qt] || !kt_type(t, (enum qtype)qt)) continue;
         for (size_t i = 0; i < COUNT(ms); i++)
             for (size_t n = 0; n < COUNT(ns); n++)
-                check_shape(t, (enum qtype)qt, ms[i], ns[n], block * kt_int(t, 1, 640 / block + 1));
+                if (ms[i] < 100 || n == 4)
+                    check_shape(t, (enum qtype)qt, ms[i], ns[n],
+                                block * kt_int(t, 1, 640 / block + 1));
+        for (int m = 1; m <= 33; m++) {
+            struct job j = { .qt = (enum qtype)qt, .m = m, .n = 40, .k = 256 };
+            check_kind(t, j, m % WEIGHTS_KINDS);
+            j.n = 300, j.k += 256 % block ? 0 : block;
+            check_kind(t, j, (m + 1) % WEIGHTS_KINDS);
+        }
         /* a long k, which goes through panels in parts, and more rows than wait in between */
-        check_shape(t, (enum qtype)qt, 67, 65, 1536);
-        check_shape(t, (enum qtype)qt, 275, 49, 768 + 256 * kt_int(t, 0, 1));
+        struct job j = { .qt = (enum qtype)qt, .m = 67, .n = 65, .k = 1536 };
+        check_kind(t, j, 0);
+        j.m = 275, j.n = 49, j.k = 768 + 256 * kt_int(t, 0, 1);
+        check_kind(t, j, 1);
         if (t->bench) bench(t, (enum qtype)qt);
     }
 }
@@ -276,8 +333,10 @@ void test_pack(struct ktest *t)
                 (packed_group_bytes((enum qtype)qt, k) != 0) == (t->ref->pack[qt] != NULL) &&
                     (t->ref->pack[qt] != NULL) == (t->ref->matmul[qt] != NULL),
                 "%s: size, pack and matmul disagree whether there is a layout", qtypes[qt].name);
-        if (!t->got->pack[qt]) continue;
-        kt_true(t, packed_group_bytes((enum qtype)qt, (int)qtypes[qt].block + 16) == 0,
+        if (!t->got->pack[qt] || !kt_type(t, (enum qtype)qt)) continue;
+        kt_true(t,
+                qtypes[qt].block == 1 ||
+                    packed_group_bytes((enum qtype)qt, (int)qtypes[qt].block + 16) == 0,
                 "%s: a width that is no multiple of the block was accepted", qtypes[qt].name);
         struct job j = { .qt = (enum qtype)qt, .k = k, .kernels = t->got };
         j.file = weights_make(t, j.qt, R16, k, 1);

@@ -88,8 +88,10 @@ void test_matmul_f32(struct ktest *t)
 {
     static const int ms[] = { 1, 2, 7, 8, 9, 19, 70 }, ns[] = { 1, 15, 16, 17, 40 };
 
+    if (!t->got->matmul_f32) return;
     for (int qt = 0; qt < QT_COUNT; qt++) {
         int block = (int)qtypes[qt].block;
+        if (!kt_type(t, (enum qtype)qt)) continue;
         for (size_t i = 0; i < COUNT(ms); i++)
             for (size_t n = 0; n < COUNT(ns); n++)
                 check_shape(t, (enum qtype)qt, ms[i], ns[n], block * kt_int(t, 1, 600 / block + 1));
@@ -107,7 +109,7 @@ void test_dequant(struct ktest *t)
 {
     for (int qt = 0; qt < QT_COUNT; qt++) {
         kt_true(t, t->ref->dequant[qt] != NULL, "%s has no dequantiser", qtypes[qt].name);
-        if (!t->got->dequant[qt]) continue;
+        if (!t->got->dequant[qt] || !kt_type(t, (enum qtype)qt)) continue;
         for (int blocks = 1; blocks <= 5; blocks++)
             for (int kind = 0; kind < WEIGHTS_KINDS; kind++) {
                 int k = blocks * (int)qtypes[qt].block;

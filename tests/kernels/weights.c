@@ -4,13 +4,22 @@
 
 #include <math.h>
 
+#include "base/f16.h"
 #include "kernels/packed.h"
 
-/* Where the f16 scales lie in a block of the packed types; -1: none. */
+/* Where the f16 scales lie in a block of the packed types; -1: none (float types have none). */
 static const int scale_at[QT_COUNT][2] = {
-    [QT_Q4_0] = { 0, -1 }, [QT_Q4_1] = { 0, 2 }, [QT_Q5_0] = { 0, -1 }, [QT_Q5_1] = { 0, 2 },
-    [QT_Q8_0] = { 0, -1 }, [QT_Q4_K] = { 0, 2 }, [QT_Q5_K] = { 0, 2 },  [QT_Q6_K] = { 208, -1 },
+    [QT_Q4_0] = { 0, -1 },   [QT_Q4_1] = { 0, 2 },    [QT_Q5_0] = { 0, -1 },
+    [QT_Q5_1] = { 0, 2 },    [QT_Q8_0] = { 0, -1 },   [QT_Q2_K] = { 80, 82 },
+    [QT_Q3_K] = { 108, -1 }, [QT_Q4_K] = { 0, 2 },    [QT_Q5_K] = { 0, 2 },
+    [QT_Q6_K] = { 208, -1 }, [QT_IQ4_NL] = { 0, -1 }, [QT_IQ4_XS] = { 0, -1 },
+    [QT_MXFP4] = { -1, -1 },
 };
+
+static bool has_scales(enum qtype qt)
+{
+    return !packed_wide(qt) && packed_group_bytes(qt, (int)qtypes[qt].block) != 0;
+}
 
 static bool all_finite(const struct ktest *t, enum qtype qt, const uint8_t *block)
 {
@@ -37,16 +46,28 @@ static void extreme(struct ktest *t, uint8_t *p, enum qtype qt)
     memset(p, codes[kt_int(t, 0, COUNT(codes) - 1)], qtypes[qt].bytes);
     for (int i = 0; i < 2; i++) {
         uint16_t s = scales[kt_int(t, 0, COUNT(scales) - 1)];
-        if (packed_group_bytes(qt, (int)qtypes[qt].block) == 0 || scale_at[qt][i] < 0) continue;
+        if (!has_scales(qt) || scale_at[qt][i] < 0) continue;
         memcpy(p + scale_at[qt][i], &s, 2);
     }
 }
 
-/* Scales as real models have them, about 0.01. */
+/* One weight in [-1, 1). */
+static void float_weight(struct ktest *t, uint8_t *p, enum qtype qt)
+{
+    float v = kt_unit(t);
+    uint16_t h = qt == QT_F16 ? f32_to_f16(v) : f32_to_bf16(v);
+
+    if (qt == QT_F32) memcpy(p, &v, 4);
+    else memcpy(p, &h, 2);
+}
+
+/* Scales as real models have them, about 0.01; float weights of that sort too. */
 static void ordinary(struct ktest *t, uint8_t *p, enum qtype qt)
 {
     random_bytes(t, p, qtypes[qt].bytes);
-    if (packed_group_bytes(qt, (int)qtypes[qt].block) == 0) return;
+    if (packed_wide(qt)) float_weight(t, p, qt);
+    if (qt == QT_MXFP4) p[0] = (uint8_t)kt_int(t, 115, 125);
+    if (!has_scales(qt)) return;
     for (int i = 0; i < 2; i++) {
         uint16_t s = (uint16_t)(0x2000 + kt_int(t, 0, 0x7ff) + kt_int(t, 0, 1) * 0x8000);
         if (scale_at[qt][i] >= 0) memcpy(p + scale_at[qt][i], &s, 2);

@@ -14,5 +14,6 @@ void kernels_fill_avxvnni(struct kernels *k)
 {
     kernels_fill_matmul_avxvnni(k);
     kernels_fill_matmul_k_avxvnni(k);
+    kernels_fill_matmul_lut_avxvnni(k);
     kernels_fill_probe_avxvnni(k);
 }

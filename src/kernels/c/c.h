@@ -11,12 +11,13 @@
 #include "kernels/kernels.h"
 
 void kernels_fill_c(struct kernels *k);
-void kernels_fill_dequant(struct kernels *k);    /* dequant.c: dequant[] of every type */
-void kernels_fill_vec(struct kernels *k);        /* vec.c: rows of floats                 */
-void kernels_fill_attend(struct kernels *k);     /* attend.c: KV cache and attention      */
-void kernels_fill_q8(struct kernels *k);         /* q8.c: int8 activations                 */
-void kernels_fill_matmul(struct kernels *k);     /* matmul_q.c: packed weights             */
-void kernels_fill_matmul_f32(struct kernels *k); /* matmul_f32.c: any weights              */
+void kernels_fill_dequant(struct kernels *k);     /* dequant.c: dequant[] of every type */
+void kernels_fill_vec(struct kernels *k);         /* vec.c: rows of floats                 */
+void kernels_fill_attend(struct kernels *k);      /* attend.c: KV cache and attention      */
+void kernels_fill_q8(struct kernels *k);          /* q8.c: int8 activations                 */
+void kernels_fill_matmul(struct kernels *k);      /* matmul_q.c: packed weights             */
+void kernels_fill_matmul_wide(struct kernels *k); /* matmul_wide.c: packed floats         */
+void kernels_fill_matmul_f32(struct kernels *k);  /* matmul_f32.c: any weights              */
 void kernels_fill_probe(struct kernels *k);      /* probe.c: the limits of a core          */
 
 /* dequant_*.c, by the layout of their bits */

@@ -41,19 +41,11 @@ void dequant_iq4_xs(float *y, const void *src, size_t n)
 
     for (size_t i = 0; i < n; i += 256, b += 136) {
         float d = load_f16(b);
-        unsigned hi = le16(b + 2);
-        for (int s = 0; s < 8; s++) {
-            int lo = b[4 + s / 2] >> 4 * (s & 1) & 15;
-            int scale = (lo | (int)(hi >> 2 * s & 3) << 4) - 32;
-            put_values(y + i + 32 * s, b + 8 + 16 * s, 16, d * (float)scale, iq4_values);
-        }
+        int8_t sc[8];
+        unpack_scales_iq4(sc, b + 2);
+        for (int s = 0; s < 8; s++)
+            put_values(y + i + 32 * s, b + 8 + 16 * s, 16, d * (float)sc[s], iq4_values);
     }
-}
-
-/* 2^(e - 128), half of the scale; the two smallest are f32 subnormals. */
-static float e8m0_half(unsigned e)
-{
-    return f32_from_bits(e < 2 ? 0x200000u << e : (e - 1) << 23);
 }
 
 void dequant_mxfp4(float *y, const void *src, size_t n)

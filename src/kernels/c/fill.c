@@ -9,8 +9,10 @@ void kernels_fill_c(struct kernels *k)
     kernels_fill_vec(k);
     kernels_fill_attend(k);
     kernels_fill_pack(k);
+    kernels_fill_pack_wide(k);
     kernels_fill_q8(k);
     kernels_fill_matmul(k);
+    kernels_fill_matmul_wide(k);
     kernels_fill_matmul_f32(k);
     kernels_fill_probe(k);
 }

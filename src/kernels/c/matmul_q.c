@@ -5,30 +5,34 @@
  * The plain definition of matmul.h over the layouts of packed.h and pack.c: a
  * block of 16 rows x 32 k is decoded once, then used for every activation row.
  * Only the order of the f32 operations matters for the bits: one accumulator per
- * output, blocks ascending, halves of Q6_K ascending, the minimum last.
+ * output, blocks ascending, halves of a block ascending, the minimum last.
  */
 #include "base/f16.h"
 #include "base/le.h"
 #include "kernels/c/c.h"
+#include "kernels/c/unpack.h"
 #include "kernels/packed.h"
 
 enum { SLAB = 64 }; /* activation rows whose accumulators are kept at once */
 
-/* One block, decoded. d[0] serves the first 16 k, d[1] the others (the same but for Q6_K). */
+/* One block, decoded. d[0] serves the first 16 k, d[1] the others (the same unless
+ * halves have scales of their own); m likewise. */
 struct block {
     int16_t q[R16][BLOCK_K]; /* code - zero point */
-    float d[2][R16], m[R16];
+    float d[2][R16], m[2][R16];
 };
 
-static int code(const uint8_t *p, int bits, int r, int i)
+static int code(const uint8_t *p, struct packed layout, int r, int i)
 {
-    int j = i / 4, at = 4 * r + i % 4, q;
+    int j = i / 4, at = 4 * r + i % 4, bits = packed_bits(layout), q;
 
     if (bits == 8) return p[64 * j + at];
-    q = p[64 * (j / 2) + at] >> j % 2 * 4 & 15;
+    if (bits <= 3) q = p[64 * (j / 4) + at] >> j % 4 * 2 & 3;
+    else q = p[64 * (j / 2) + at] >> j % 2 * 4 & 15;
+    if (bits == 3) q |= (p[128 + at] >> j & 1) << 2;
     if (bits == 5) q |= (p[256 + at] >> j & 1) << 4;
     if (bits == 6) q |= (p[256 + 64 * (j / 4) + at] >> j % 4 * 2 & 3) << 4;
-    return q;
+    return layout.bits == bits ? q : packed_values[layout.bits >> 8][q];
 }
 
 static float f16_at(const uint8_t *p, int i)
@@ -40,14 +44,20 @@ static float f16_at(const uint8_t *p, int i)
 static void decode_scales(struct block *o, struct packed p, const uint8_t *s, const uint8_t *head)
 {
     for (int r = 0; r < R16; r++) {
-        float d = f16_at(packed_is_k(p.scales) ? head : s, r);
+        float d =
+            p.scales == SCALES_E8M0 ? e8m0_half(s[r]) : f16_at(packed_is_k(p.scales) ? head : s, r);
+        if (p.scales == SCALES_K) d *= (float)(int8_t)s[r];
         if (p.scales == SCALES_K_MIN) d *= (float)s[r];
         o->d[0][r] = o->d[1][r] = d;
-        if (p.scales == SCALES_F16_MIN) o->m[r] = f16_at(s + 32, r);
-        if (p.scales == SCALES_K_MIN) o->m[r] = -(f16_at(head + 32, r) * (float)s[16 + r]);
+        if (p.scales == SCALES_F16_MIN) o->m[0][r] = f16_at(s + 32, r);
+        if (p.scales == SCALES_K_MIN) o->m[0][r] = -(f16_at(head + 32, r) * (float)s[16 + r]);
         if (p.scales == SCALES_K_HALF) {
             o->d[0][r] = d * (float)(int8_t)s[r];
             o->d[1][r] = d * (float)(int8_t)s[16 + r];
+        }
+        for (int h = 0; p.scales == SCALES_K_HALF_MIN && h < 2; h++) {
+            o->d[h][r] = d * (float)(s[16 * h + r] & 15);
+            o->m[h][r] = f16_at(head + 32, r) * (float)(s[16 * h + r] >> 4);
         }
     }
 }
@@ -59,8 +69,8 @@ static void decode(struct block *o, struct packed p, const uint8_t *w, int b)
 
     for (int r = 0; r < R16; r++)
         for (int i = 0; i < BLOCK_K; i++)
-            o->q[r][i] = (int16_t)(code(src, p.bits, r, i) - zero);
-    decode_scales(o, p, src + packed_code_bytes(p.bits), packed_head(p, w, b));
+            o->q[r][i] = (int16_t)(code(src, p, r, i) - zero);
+    decode_scales(o, p, src + packed_code_bytes(p), packed_head(p, w, b));
 }
 
 static int dot16(const int16_t *q, const int16_t *x)
@@ -77,22 +87,29 @@ static void accumulate(float acc[R16], const struct block *w, struct packed p, c
                        int rows, int t)
 {
     int16_t q[BLOCK_K];
-    float sx, sum;
+    float sx, sum, neg[2];
+    int32_t n, n0;
 
     for (int i = 0; i < BLOCK_K; i++)
         q[i] = (int8_t)x[(i / 4 * rows + t) * 4 + i % 4];
     memcpy(&sx, x + Q8_SX * rows + 4 * t, 4);
     memcpy(&sum, x + Q8_SUM * rows + 4 * t, 4);
+    memcpy(&n, x + Q8_NEG * rows + 4 * t, 4);
+    memcpy(&n0, x + Q8_NEG_HALF * rows + 4 * t, 4);
+    neg[0] = (float)n0 * sx;
+    neg[1] = (float)(n - n0) * sx;
     for (int r = 0; r < R16; r++) {
         int lo = dot16(w->q[r], q), hi = dot16(w->q[r] + 16, q + 16);
-        if (p.scales == SCALES_K_HALF) {
+        if (packed_halves(p)) {
             acc[r] = __builtin_fmaf((float)lo * sx, w->d[0][r], acc[r]);
             acc[r] = __builtin_fmaf((float)hi * sx, w->d[1][r], acc[r]);
         } else {
             acc[r] = __builtin_fmaf((float)(lo + hi) * sx, w->d[0][r], acc[r]);
         }
         if (p.scales == SCALES_F16_MIN || p.scales == SCALES_K_MIN)
-            acc[r] = __builtin_fmaf(sum, w->m[r], acc[r]);
+            acc[r] = __builtin_fmaf(sum, w->m[0][r], acc[r]);
+        for (int h = 0; p.scales == SCALES_K_HALF_MIN && h < 2; h++)
+            acc[r] = __builtin_fmaf(neg[h], w->m[h][r], acc[r]);
     }
 }
 

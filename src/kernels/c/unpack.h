@@ -77,6 +77,21 @@ static inline void unpack_scales_k3(uint8_t sc[16], const uint8_t *p)
             sc[4 * s + i] |= (uint8_t)((p[8 + i] >> 2 * s & 3) << 4);
 }
 
+/* 6-bit scales of IQ4_XS less 32, 8 in 6 bytes: pairs of high bits in bytes 0-1, then nibbles. */
+static inline void unpack_scales_iq4(int8_t sc[8], const uint8_t *p)
+{
+    unsigned hi = le16(p);
+
+    for (int s = 0; s < 8; s++)
+        sc[s] = (int8_t)((p[2 + s / 2] >> 4 * (s & 1) & 15) + (int)(hi >> 2 * s & 3) * 16 - 32);
+}
+
+/* 2^(e - 128): half of the scale e of MXFP4; the two smallest are f32 subnormals. */
+static inline float e8m0_half(unsigned e)
+{
+    return f32_from_bits(e < 2 ? 0x200000u << e : (e - 1) << 23);
+}
+
 /* Bit i of the result: weight i is negative. 7 bits are stored; the number of minus signs is even.
  */
 static inline unsigned unpack_signs7(unsigned bits)

@@ -15,13 +15,13 @@
 
 static inline int has_min(struct packed p)
 {
-    return p.scales == SCALES_F16_MIN || p.scales == SCALES_K_MIN;
+    return p.scales == SCALES_F16_MIN || p.scales == SCALES_K_MIN || p.scales == SCALES_K_HALF_MIN;
 }
 
-/* Scales that a block has for one row: d, or d and m, or two d. */
+/* Scales that a block has for one row: one or two d, then as many m if there are minima. */
 static inline int n_scales(struct packed p)
 {
-    return has_min(p) || p.scales == SCALES_K_HALF ? 2 : 1;
+    return (has_min(p) ? 2 : 1) * (packed_halves(p) ? 2 : 1);
 }
 
 /* --- packed weights: the four codes of word j of each row --- */
@@ -30,23 +30,31 @@ V16_INLINE q16 packed_codes(struct packed p, const uint8_t *block, int j)
 {
     q16 low, high;
 
-    if (p.bits == 8) return q16_load(block + 64 * j);
+    if (packed_bits(p) == 8) return q16_load(block + 64 * j);
+    if (packed_bits(p) <= 3) {
+        low = q16_bits(q16_load(block + 64 * (j / 4)), j % 4 * -2, 3);
+        if (packed_bits(p) == 2) return low;
+        return q16_or(low, q16_bits(q16_load(block + 128), 2 - j, 4));
+    }
     low = q16_bits(q16_load(block + 64 * (j / 2)), j % 2 ? -4 : 0, 15);
-    if (p.bits == 5) {
+    if (packed_bits(p) == 5) {
         high = q16_bits(q16_load(block + 256), 4 - j, 0x10);
         return q16_or(low, high);
     }
-    if (p.bits == 6) {
+    if (packed_bits(p) == 6) {
         high = q16_bits(q16_load(block + 256 + 64 * (j / 4)), 4 - j % 4 * 2, 0x30);
         return q16_or(low, high);
     }
-    return low;
+    return p.bits == packed_bits(p) ? low : q16_lookup(packed_values[p.bits >> 8], low);
 }
 
-/* Scale number i of the 16 rows: d, then m or the second half's d. Products are exact. */
+/*
+ * Scale number i of the 16 rows: d, the second half's d, then m. Products are exact. The minima of
+ * Q2_K come without their minus: they meet negative sums.
+ */
 V16_INLINE v16 packed_scale(struct packed p, const uint8_t *w, int b, int i)
 {
-    const uint8_t *s = packed_block(p, w, b) + packed_code_bytes(p.bits);
+    const uint8_t *s = packed_block(p, w, b) + packed_code_bytes(p);
     const uint8_t *head = packed_head(p, w, b);
 
     switch (p.scales) {
@@ -54,8 +62,14 @@ V16_INLINE v16 packed_scale(struct packed p, const uint8_t *w, int b, int i)
         v16 d = v16_load_f16((const void *)(head + 32 * i));
         return v16_mul(i ? v16_neg(d) : d, v16_load_u8(s + 16 * i));
     }
+    case SCALES_K_HALF_MIN:
+        return v16_mul(v16_load_f16((const void *)(head + 32 * (i / 2))),
+                       v16_load_u4(s + 16 * (i % 2), i / 2 * 4));
     case SCALES_K_HALF:
+    case SCALES_K:
         return v16_mul(v16_load_f16((const void *)head), v16_load_i8(s + 16 * i));
+    case SCALES_E8M0:
+        return v16_load_e8m0(s);
     default:
         return v16_load_f16((const void *)(s + 32 * i));
     }

@@ -11,7 +11,7 @@
  *   set load store add sub mul div fma(a * b + c) neg abs
  *   max(a, b), min(a, b)  a > b ? a : b, a < b ? a : b, hence b if either is NaN
  *   load_n store_n        the first n lanes, 0 <= n <= 16; the others are 0 and not touched
- *   load_f16 load_f16_n store_f16_n
+ *   load_f16 load_f16_n store_f16_n load_bf16
  *   sign_of(a, b)         a >= 0 with the sign of b
  *   shl23(a)              the bits, shifted left by 23
  *   lt(a, b), m16_first(n), m16_range(a, b): lanes a <= i < b, any a and any b >= 0

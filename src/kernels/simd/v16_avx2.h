@@ -87,6 +87,15 @@ V16_INLINE v16 v16_load_f16(const uint16_t *p)
                   _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)(p + 8))) };
 }
 
+V16_INLINE v16 v16_load_bf16(const uint16_t *p)
+{
+    __m256i lo = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)p));
+    __m256i hi = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)(p + 8)));
+
+    return (v16){ _mm256_castsi256_ps(_mm256_slli_epi32(lo, 16)),
+                  _mm256_castsi256_ps(_mm256_slli_epi32(hi, 16)) };
+}
+
 V16_INLINE v16 v16_load_f16_n(const uint16_t *p, int n)
 {
     uint16_t t[16] = { 0 };

@@ -56,6 +56,13 @@ V16_INLINE v16 v16_load_f16(const uint16_t *p)
     return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)p));
 }
 
+V16_INLINE v16 v16_load_bf16(const uint16_t *p)
+{
+    __m512i u = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)p));
+
+    return _mm512_castsi512_ps(_mm512_slli_epi32(u, 16));
+}
+
 V16_INLINE v16 v16_load_f16_n(const uint16_t *p, int n)
 {
     return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(m16_first(n), p));
