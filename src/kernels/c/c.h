@@ -18,7 +18,7 @@ void kernels_fill_q8(struct kernels *k);          /* q8.c: int8 activations     
 void kernels_fill_matmul(struct kernels *k);      /* matmul_q.c: packed weights             */
 void kernels_fill_matmul_wide(struct kernels *k); /* matmul_wide.c: packed floats         */
 void kernels_fill_matmul_f32(struct kernels *k);  /* matmul_f32.c: any weights              */
-void kernels_fill_probe(struct kernels *k);      /* probe.c: the limits of a core          */
+void kernels_fill_probe(struct kernels *k);       /* probe.c: the limits of a core          */
 
 /* dequant_*.c, by the layout of their bits */
 dequant_fn dequant_q4_0, dequant_q4_1, dequant_q5_0, dequant_q5_1, dequant_q8_0, dequant_q2_k,
