@@ -146,15 +146,20 @@ void machine_measure(struct machine_limits *out, struct pool *pool, const struct
 
 /* --- what a step asks --- */
 
+static bool in_int8(const struct matrix *m)
+{
+    return m->packed && !m->wide;
+}
+
 static struct step_work linear_work(const struct model *m, const struct model_cost *c, double rows,
                                     double out)
 {
     struct step_work w = { .linear_macs = rows * c->linear_macs + out * c->head_macs,
                            .weight_bytes = c->layer_bytes + (out > 0 ? c->head_bytes : 0) };
 
-    /* The matrices of the layers are packed or not together, but for rare mixtures of types. */
-    *(m->layer[0].wq.packed ? &w.macs8 : &w.macs32) += rows * c->linear_macs;
-    *(m->g.lm_head.packed ? &w.macs8 : &w.macs32) += out * c->head_macs;
+    /* The matrices of the layers are of one kind, but for rare mixtures of types. */
+    *(in_int8(&m->layer[0].wq) ? &w.macs8 : &w.macs32) += rows * c->linear_macs;
+    *(in_int8(&m->g.lm_head) ? &w.macs8 : &w.macs32) += out * c->head_macs;
     return w;
 }
 
