@@ -25,7 +25,7 @@ enum brrr_status pool_new(struct pool **out, int n_workers, struct brrr_error *e
 void pool_free(struct pool *p); /* NULL is allowed; joins the threads */
 int pool_n_workers(const struct pool *p);
 void pool_run(struct pool *p, pool_fn *fn, void *arg);
-/* The same with the first n workers only; the others stay asleep. The program's barriers join n. */
+/* The same with the first n workers only, which its barriers join; the others do not spin. */
 void pool_run_n(struct pool *p, int n, pool_fn *fn, void *arg);
 void pool_barrier(struct pool *p);
 
