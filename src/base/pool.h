@@ -5,7 +5,7 @@
  * pool_run() makes every worker call the same function once (single program,
  * multiple data); the caller is worker 0. Inside, pool_barrier() joins all
  * workers: what was written before it by any is seen after it by all. There
- * are no tasks and no queues: who does what follows from the worker's index.
+ * are no tasks and no queues: who does what is the program's business.
  *
  * Waiting: spin for some microseconds, then sleep in the kernel, so that barriers
  * cost a cache-line round trip when every worker has a core and an idle pool uses
