@@ -5,7 +5,7 @@
  * pool_run() makes every worker call the same function once (single program,
  * multiple data); the caller is worker 0. Inside, pool_barrier() joins all
  * workers: what was written before it by any is seen after it by all. There
- * are no tasks and no queues: who does what follows from the worker's index.
+ * are no tasks and no queues: who does what is the program's business.
  *
  * Waiting: spin for some microseconds, then sleep in the kernel, so that barriers
  * cost a cache-line round trip when every worker has a core and an idle pool uses
@@ -25,7 +25,7 @@ enum brrr_status pool_new(struct pool **out, int n_workers, struct brrr_error *e
 void pool_free(struct pool *p); /* NULL is allowed; joins the threads */
 int pool_n_workers(const struct pool *p);
 void pool_run(struct pool *p, pool_fn *fn, void *arg);
-/* The same with the first n workers only; the others stay asleep. The program's barriers join n. */
+/* The same with the first n workers only, which its barriers join; the others do not spin. */
 void pool_run_n(struct pool *p, int n, pool_fn *fn, void *arg);
 void pool_barrier(struct pool *p);
 

@@ -115,7 +115,7 @@ struct attend_args {
     size_t k_stride, v_stride;      /* bytes from one physical block to the next          */
     int kv_type;
     int split; /* with part                               */
-    int cold;  /* nobody has fetched the first split's keys */
+    int cold;  /* with part: nobody has fetched its keys   */
     float *part;
     const uint8_t *const *ahead; /* [KV_SPLIT / KV_BLOCK] keys that the next call will read first,
                                     to be fetched meanwhile; NULL, or an entry NULL: none */

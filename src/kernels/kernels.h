@@ -4,7 +4,7 @@
  *
  * A kernel gets pointers, counts and a range of rows. It never allocates,
  * locks, starts threads, prints or fails. Every kernel exists as readable C in
- * c/; avx2/ and avx512/ hold faster versions that give the same bits. The table
+ * c/; avx2/, avxvnni/ and avx512/ hold faster versions that give the same bits. The table
  * is filled weakest first by kernels_select().
  *
  * Bits: integer sums are exact; every output element is one chain of f32 fused
@@ -26,7 +26,7 @@ typedef void pack_fn(void *dst, const void *src, int n_rows, int k);
 typedef void matmul_fn(const struct matmul_args *a);
 
 struct kernels {
-    const char *isa; /* the strongest row of select.c: "c", "avx2" or "avx512" */
+    const char *isa; /* the strongest row of select.c that the CPU has, as "avx512" */
 #define KERNEL(name, params) void(*name) params;
 #include "kernels/kernels.def"
 #undef KERNEL

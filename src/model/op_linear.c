@@ -2,10 +2,11 @@
 /*
  * op_linear.c - norms and matrices: activations in, columns out.
  *
- * A matrix is shared out by groups of 16 output rows, the same groups to the
- * same worker in every step, so that a worker's share of the weights stays in its
- * caches. Activations of few rows are normalised and packed by every worker for
- * itself; of many rows, once, shared out by rows.
+ * A matrix is shared out by groups of 16 output rows: with few rows the same groups
+ * to the same worker in every step, so that a worker's share of the weights stays in
+ * its caches; with many, in pieces taken as workers come free.
+ * Activations of few rows are normalised and packed by every worker for itself; of many
+ * rows, once, shared out by rows.
  */
 #include "model/step.h"
 

@@ -3,8 +3,9 @@
  * step.h - one forward pass as a program that all workers run together.
  *
  * Every worker calls the same layer function with its own `struct worker`; each
- * op_* below takes its share of the output by the worker's index and ends in
- * a barrier where the next operation reads what others wrote (said for each).
+ * op_* below takes its share of the output by the worker's index, or pieces of it as
+ * they come (worker_take), and ends in a barrier where the next operation reads what
+ * others wrote (said for each).
  * No operator graph, no allocation. A value never depends on who computes it.
  *
  * Shapes: T rows of this batch, D model width, H query heads, G kv heads,

@@ -135,7 +135,7 @@ static void same_corners(struct ktest *t, const float *x, int n, int kv_type)
 
 void test_kv_store(struct ktest *t)
 {
-    static const int dims[] = { 1, 8, 15, 16, 17, 20, 64, 80, 128, 256 };
+    static const int dims[] = { 1, 6, 8, 15, 16, 17, 20, 64, 80, 128, 256, 512 };
 
     for (size_t i = 0; i < COUNT(dims) * KV_TYPES; i++) {
         int d = dims[i / KV_TYPES], d2 = dims[(i / KV_TYPES * 7 + 3) % COUNT(dims)];
@@ -396,7 +396,9 @@ static int pick(struct ktest *t, const int *of, int n)
 
 static void random_shape(struct ktest *t, struct shape *s)
 {
-    static const int dims[] = { 8, 16, 20, 24, 32, 40, 48, 64, 64, 72, 80, 96, 128, 192, 256 };
+    /* also what is no multiple of the 4 codes of int8 or of 16 lanes, and the largest */
+    static const int dims[] = { 1,  6,  8,  16, 18, 20, 24,  32,  33,  40,
+                                48, 64, 64, 72, 80, 96, 128, 192, 256, 512 };
     static const int windows[] = { 0, 0, 0, 1, 2, 16, 31, 100, 256, 512 };
     static const int starts[] = { 0, 0, 1, 31, 32, 200, 255, 256, 500, 1024, 1500 };
     int rich = 60000000 / (t->c ? 4 : 1);
