@@ -3,6 +3,7 @@
 #include "engine/plan.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -119,8 +120,14 @@ enum brrr_status plan_read(struct plan *p, bool *found, const struct brrr_model 
 
     *found = false;
     *p = (struct plan){ 0 };
-    FILE *f = plan_path(path, m) ? fopen(path, "rbe") : NULL;
-    if (!f) return BRRR_OK;
+    /* Without waiting: what stands there may be a pipe that nobody writes to. */
+    int fd = plan_path(path, m) ? open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC) : -1;
+    if (fd < 0) return BRRR_OK;
+    FILE *f = fdopen(fd, "rb");
+    if (!f) {
+        close(fd);
+        return BRRR_OK;
+    }
     json_t *want = key_of(m);
     st = want ? read_file(p, f, want, &why) : fail(&why, BRRR_E_NOMEM, "no memory");
     fclose(f);

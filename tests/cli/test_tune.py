@@ -2,6 +2,7 @@
 """brrr tune: its table, its JSON, the drawing, and the plan that later runs use. No figure is
 compared with another machine's; what they must satisfy is arithmetic."""
 import json
+import os
 import pathlib
 import re
 import xml.etree.ElementTree
@@ -91,6 +92,21 @@ def test_spoilt_plans_change_nothing(brrr, cache, tuned, spoil, why):
     err = p.stderr.decode()
     assert p.returncode == OK and p.stdout == want.stdout
     assert err.startswith("brrr: plan not used: ") and err.count("\n") == 1 and why in err
+
+
+def test_a_pipe_is_no_plan(brrr, cache, tuned):
+    """Opening it to read used to wait for somebody who writes."""
+    path = pathlib.Path(tuned["plan_file"])
+    good = path.read_text()
+    path.unlink()
+    os.mkfifo(path)
+    try:
+        p = brrr(["logits", "-m", TINY, "--jsonl"], input=LINE, env={"XDG_CACHE_HOME": cache},
+                 timeout=60)
+    finally:
+        path.unlink()
+        path.write_text(good)
+    assert p.returncode == OK and p.stderr.startswith(b"brrr: plan not used: ")
 
 
 def test_table(brrr, cache, tmp_path):
