@@ -96,6 +96,7 @@ static int settle(struct bench *b)
     char name[64];
 
     b->planned = session_plan(&b->eo, b->o, b->m);
+    model_profile_kv(b->m->model, b->eo.kv_type, b->profile, sizeof(b->profile));
     eo = b->eo;
     if (engine_opts_settle(&eo, b->m, &err)) return cmd_fail(&err);
     b->eo.n_threads = eo.n_threads;

@@ -59,9 +59,10 @@ struct bench {
     struct model_cost cost;
     struct machine_limits limits; /* read: of the weights */
     struct bench_case *c;
-    int n_case;   /* to be run */
-    int n_done;   /* from the first; all of them have at least one run */
-    bool planned; /* threads or chunk come from a plan of `brrr tune` */
+    int n_case;       /* to be run */
+    int n_done;       /* from the first; all of them have at least one run */
+    bool planned;     /* threads or chunk come from a plan of `brrr tune` */
+    char profile[64]; /* numerics, type of the cache included */
     bool interrupted;
 };
 

@@ -31,7 +31,7 @@ static void draft_init(struct draft *d, const struct bench *b, const char *what)
     memset(d, 0, sizeof(*d));
     snprintf(d->title, sizeof(d->title), "%s: %s", what, bench_model_name(b, name, sizeof(name)));
     snprintf(d->note, sizeof(d->note), "%s, %d threads, kernels %s, profile %s", cpu_name(),
-             b->eo.n_threads, b->m->model->kernels.isa, model_profile(b->m->model));
+             b->eo.n_threads, b->m->model->kernels.isa, b->profile);
     d->chart = (struct svg_chart){
         .title = d->title, .note = d->note, .series = d->series, .guide = d->guide
     };

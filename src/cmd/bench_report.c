@@ -132,7 +132,7 @@ static void print_notes(const struct bench *b, const char *end)
     char name[128];
 
     printf("%s, %d threads, kernels %s, profile %s; medians of %d runs%s%s\n", cpu_name(),
-           b->eo.n_threads, b->m->model->kernels.isa, model_profile(b->m->model), b->o->repeats,
+           b->eo.n_threads, b->m->model->kernels.isa, b->profile, b->o->repeats,
            b->interrupted ? " (interrupted)" : "", end);
     if (b->planned)
         printf("plan of brrr tune: %d threads to decode, chunk %d%s\n", decode, b->eo.chunk, end);
@@ -253,7 +253,7 @@ static int print_csv(const struct bench *b)
         csv_number(s.bound);
         csv_number(c->read);
         csv_number(b->limits.dot8);
-        printf(",%d,%s,%s,", b->eo.n_threads, b->m->model->kernels.isa, model_profile(b->m->model));
+        printf(",%d,%s,%s,", b->eo.n_threads, b->m->model->kernels.isa, b->profile);
         csv_text(bench_model_name(b, name, sizeof(name)));
         putchar(',');
         csv_text(cpu_name());
@@ -338,12 +338,12 @@ static int print_json(const struct bench *b)
     for (int i = 0; i < b->n_done; i++)
         json_array_append_new(cases, json_case(b, &b->c[i]));
     mem_resident(&anon, &file);
-    all = json_pack("{s:s, s:s, s:i, s:i, s:b, s:s, s:s, s:o, s:{s:I, s:I}, s:o}", "cpu",
-                    cpu_name(), "model", bench_model_name(b, name, sizeof(name)), "threads",
-                    b->eo.n_threads, "chunk", b->eo.chunk, "planned", b->planned, "kernels",
-                    b->m->model->kernels.isa, "profile", model_profile(b->m->model), "limits",
-                    json_limits(b), "memory", "anonymous_bytes", (json_int_t)anon, "file_bytes",
-                    (json_int_t)file, "cases", cases);
+    all =
+        json_pack("{s:s, s:s, s:i, s:i, s:b, s:s, s:s, s:o, s:{s:I, s:I}, s:o}", "cpu", cpu_name(),
+                  "model", bench_model_name(b, name, sizeof(name)), "threads", b->eo.n_threads,
+                  "chunk", b->eo.chunk, "planned", b->planned, "kernels", b->m->model->kernels.isa,
+                  "profile", b->profile, "limits", json_limits(b), "memory", "anonymous_bytes",
+                  (json_int_t)anon, "file_bytes", (json_int_t)file, "cases", cases);
     if (b->interrupted) json_object_set_new(all, "interrupted", json_true());
     return cmd_print_json(all);
 }

@@ -191,3 +191,11 @@ def test_interrupt_prints_what_is_there(brrr):
     out = json.loads(out)
     assert out["interrupted"] is True and out["cases"]
     assert all(c["raw"]["tok_s"] for c in out["cases"])
+
+
+def test_the_profile_names_the_cache(brrr):
+    """What changes bits is part of the name."""
+    for kv in ("f16", "int8"):
+        p = brrr(["bench", "-m", TINY, "-p", "4", "-n", "2", "-r", "1", "-q", "--json",
+                  "--kv-type", kv])
+        assert p.returncode == 0 and json.loads(p.stdout)["profile"] == f"q8g32/{kv}"
