@@ -237,9 +237,12 @@ step kernels-asan kernels asan
 step unit-asan unit asan
 step replay replay
 step pytest-asan pytests build/asan/brrr tests/cli tests/golden --ignore=tests/golden/test_real.py
-# The real models compute for minutes where each load of a vector kernel is checked.
+# The real models compute for minutes where each load of a vector kernel is checked. The larger one
+# only with HEAVY=1 (make heavy).
+real_choice=(-k default_model)
+[[ -z ${HEAVY:-} ]] || real_choice=()
 step build-asan-real build MODE=asan-real build/asan-real/brrr
-step real-asan pytests build/asan-real/brrr tests/golden/test_real.py
+step real-asan pytests build/asan-real/brrr tests/golden/test_real.py "${real_choice[@]}"
 step threads threads
 step old-cpu old_cpu
 step fuzz smoke

@@ -43,8 +43,8 @@ $(B)/examples/%: examples/%.c $(B)/libbrrr.a include/brrr.h
 
 # What test.sh has no time for. docs/performance.md keeps the last result.
 .PHONY: heavy
-heavy:                                      ## ten minutes of libFuzzer a target
-	SMOKE_SECONDS=600 ./test.sh fuzz
+heavy:                                      ## ten minutes of libFuzzer a target; all real models under ASan
+	HEAVY=1 SMOKE_SECONDS=600 ./test.sh python models build-asan-real real-asan fuzz
 
 .PHONY: example
 example: $(B)/examples/complete             ## build examples/complete.c on libbrrr.a
