@@ -65,6 +65,9 @@ enum {
     Q8_BLOCK = 48,
 };
 
+/* Left to itself gcc makes calls of some of these, in the innermost loop. */
+#define PACKED_INLINE static inline __attribute__((always_inline))
+
 /* A layout: constant at every call, so that everything below folds. */
 struct packed {
     int bits;
@@ -73,74 +76,74 @@ struct packed {
 };
 
 /* Bits that a code takes in memory. */
-static inline int packed_bits(struct packed p)
+PACKED_INLINE int packed_bits(struct packed p)
 {
     return p.bits & 15;
 }
 
 /* Bits of what meets the activations. */
-static inline int packed_value_bits(struct packed p)
+PACKED_INLINE int packed_value_bits(struct packed p)
 {
     return p.bits == CODES_IQ4 ? 8 : p.bits == CODES_E2M1 ? 5 : p.bits;
 }
 
-static inline int packed_code_bytes(struct packed p)
+PACKED_INLINE int packed_code_bytes(struct packed p)
 {
     return packed_bits(p) * 64;
 }
 
-static inline int packed_scale_bytes(enum packed_scales s)
+PACKED_INLINE int packed_scale_bytes(enum packed_scales s)
 {
     return s == SCALES_F16_MIN ? 64 : s == SCALES_K || s == SCALES_E8M0 ? 16 : 32;
 }
 
-static inline int packed_head_bytes(enum packed_scales s)
+PACKED_INLINE int packed_head_bytes(enum packed_scales s)
 {
     return s == SCALES_K_MIN || s == SCALES_K_HALF_MIN ? 64
            : s == SCALES_K_HALF || s == SCALES_K       ? 32
                                                        : 0;
 }
 
-static inline int packed_is_k(enum packed_scales s)
+PACKED_INLINE int packed_is_k(enum packed_scales s)
 {
     return packed_head_bytes(s) != 0;
 }
 
 /* Do the two halves of a block have scales of their own? */
-static inline int packed_halves(struct packed p)
+PACKED_INLINE int packed_halves(struct packed p)
 {
     return p.scales == SCALES_K_HALF || p.scales == SCALES_K_HALF_MIN;
 }
 
 /* Bytes of one block, the head not counted. */
-static inline int packed_block_bytes(struct packed p)
+PACKED_INLINE int packed_block_bytes(struct packed p)
 {
     return packed_code_bytes(p) + packed_scale_bytes(p.scales);
 }
 
-static inline int packed_super_bytes(struct packed p)
+PACKED_INLINE int packed_super_bytes(struct packed p)
 {
     return packed_head_bytes(p.scales) + SUPER_K * packed_block_bytes(p);
 }
 
 /* Bytes of n_block blocks of one group, heads included. */
-static inline size_t packed_bytes(struct packed p, int n_block)
+PACKED_INLINE size_t packed_bytes(struct packed p, int n_block)
 {
     if (packed_is_k(p.scales)) return (size_t)(n_block / SUPER_K) * (size_t)packed_super_bytes(p);
     return (size_t)n_block * (size_t)packed_block_bytes(p);
 }
 
 /* Block b of the group at w, and the head that belongs to it. */
-static inline const uint8_t *packed_block(struct packed p, const uint8_t *w, int b)
+PACKED_INLINE const uint8_t *packed_block(struct packed p, const uint8_t *w, int b)
 {
     if (!packed_is_k(p.scales)) return w + (size_t)b * (size_t)packed_block_bytes(p);
-    return w + (size_t)(b / SUPER_K) * (size_t)packed_super_bytes(p) + packed_head_bytes(p.scales) +
-           b % SUPER_K * packed_block_bytes(p);
+    return w + (size_t)((unsigned)b / SUPER_K) * (size_t)packed_super_bytes(p) +
+           packed_head_bytes(p.scales) + (unsigned)b % SUPER_K * (unsigned)packed_block_bytes(p);
 }
 
-static inline const uint8_t *packed_head(struct packed p, const uint8_t *w, int b)
+PACKED_INLINE const uint8_t *packed_head(struct packed p, const uint8_t *w, int b)
 {
-    return w + (size_t)(b / SUPER_K) * (size_t)packed_super_bytes(p);
+    return w + (size_t)((unsigned)b / SUPER_K) * (size_t)packed_super_bytes(p);
 }
 
 /* Rows of the tile that starts at row t0 of m. */
