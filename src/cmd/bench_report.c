@@ -345,7 +345,7 @@ static int print_json(const struct bench *b)
                   "profile", b->profile, "limits", json_limits(b), "memory", "anonymous_bytes",
                   (json_int_t)anon, "file_bytes", (json_int_t)file, "cases", cases);
     if (b->interrupted) json_object_set_new(all, "interrupted", json_true());
-    return cmd_print_json(all);
+    return cmd_print_answer(all);
 }
 
 bench_report_fn *bench_report_find(const char *format)

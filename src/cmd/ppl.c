@@ -125,7 +125,7 @@ static int print(const struct options *o, const struct text *t, const struct win
         json_t *all = json_pack("{s:i, s:i, s:f, s:f}", "tokens", (int)t->ids.n, "scored",
                                 w->scored, "nll", nll, "ppl", ppl);
         if (all && o->kl) json_object_set_new(all, "kl", kl_json(w->kl, nll));
-        return cmd_print_json(all);
+        return cmd_print_answer(all);
     }
     printf("perplexity %.4f (%d of %d tokens scored, windows of %d, mean nll %.5f)\n", ppl,
            w->scored, (int)t->ids.n, t->ctx, nll);

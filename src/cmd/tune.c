@@ -168,9 +168,12 @@ static int show(const struct options *o, const struct tune_result *r, const stru
         code = EXIT_DISK;
         svg = NULL;
     }
-    if (!o->json) print_table(r, m, plan, svg);
-    else if (cmd_print_json(tune_json(r, m, plan, svg))) code = EXIT_RUN;
-    return code;
+    if (!o->json) {
+        print_table(r, m, plan, svg);
+        return code;
+    }
+    int printed = cmd_print_answer(tune_json(r, m, plan, svg));
+    return printed ? printed : code;
 }
 
 int verb_tune(const struct options *o)

@@ -191,6 +191,19 @@ def test_full_disk(brrr):
     assert p.returncode == DISK and b"No space left on device" in p.stderr
 
 
+@pytest.mark.parametrize("args", [["bench", "-p", "4", "-n", "0", "-r", "1"], ["ppl", "-f", "LICENSE"]],
+                         ids=lambda a: a[0])
+def test_one_json_object_that_does_not_get_out(brrr, args):
+    """A full disk is told as it is for text, and a reader that went away is no failure."""
+    command = [brrr.path, *args, "-m", TINY, "-q", "--json"]
+    with open("/dev/full", "wb") as full:
+        p = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False, cwd=ROOT)
+    assert p.returncode == DISK and b"cannot write the answer" in p.stderr
+    p = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT)
+    p.stdout.close()
+    assert p.stderr.read() == b"" and p.wait() == OK
+
+
 def test_example_on_the_library(brrr, default_model):
     """examples/complete.c says what `run` says: greedy, 64 tokens, the model's template."""
     example = brrr.path.parent / "examples/complete"
