@@ -261,7 +261,7 @@ static int plot_itl(const struct bench *b, const char *dir)
 /* The roof over the intensities from `lo` to `hi`; all cases run on the same kind of numbers. */
 static void add_roof(struct draft *d, const struct bench *b, double lo, double hi)
 {
-    bool int8 = b->n_done > 0 && b->c[0].work.sum.macs8 > 0;
+    bool int8 = b->n_done > 0 && b->c[0].work.sum.linear8 > 0;
     double read = b->limits.read, peak = int8 ? b->limits.dot8 : b->limits.fma;
     double ridge = peak / read;
     char label[MAX_NAME];

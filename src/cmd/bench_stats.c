@@ -84,7 +84,7 @@ struct bench_share bench_share_of(const struct bench *b, const struct bench_case
     double time = tokens / tok_s, best = machine_step_seconds(&l, &w->sum);
     return (struct bench_share){ .read = bytes / time / (l.read * 1e9),
                                  .int8 =
-                                     w->sum.macs8 > 0 ? w->layer_macs / time / (l.dot8 * 1e9) : 0,
+                                     w->sum.linear8 > 0 ? w->layer_macs / time / (l.dot8 * 1e9) : 0,
                                  .bound = best / time,
                                  .bound_tok_s = tokens / best,
                                  .intensity = w->macs / bytes,

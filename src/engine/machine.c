@@ -9,9 +9,12 @@
 enum {
     BLOCKS = 4096, /* of a probe in one call: 50 us and more */
     LEAST_TRIES = 3,
+    PAGE = 4096,
     READ_AT_LEAST = 64 << 20, /* bytes between two looks at the clock   */
     BARRIERS = 200,           /* few: on a machine that others use too, one may take milliseconds */
 };
+
+static const double READ_BUDGET_S = 0.3;
 
 /* Least seconds of a program in about `budget` seconds, three tries at least. */
 static double best_time(struct pool *pool, pool_fn *fn, void *arg, double budget)
@@ -119,6 +122,31 @@ double machine_read(struct pool *pool, const struct kernels *k, const void *mem,
     return bytes / best_time(pool, read_program, &r, budget_s) * 1e-9;
 }
 
+/* Every worker writes to the pages of its share, so that they lie near it. */
+static void touch_program(void *arg, int worker, int n_workers)
+{
+    const struct arena *a = arg;
+    size_t lo = a->n_bytes / (size_t)n_workers * (size_t)worker;
+    size_t hi = worker + 1 == n_workers ? a->n_bytes : lo + a->n_bytes / (size_t)n_workers;
+
+    for (size_t i = lo; i < hi; i += PAGE)
+        a->base[i] = 1;
+}
+
+double machine_read_fresh(struct pool *pool, const struct kernels *k, size_t n_bytes,
+                          double budget_s)
+{
+    struct arena a = { 0 };
+    double rate = 0;
+
+    if (arena_init(&a, n_bytes, "memory to read", NULL) == BRRR_OK) {
+        pool_run(pool, touch_program, &a);
+        rate = machine_read(pool, k, a.base, n_bytes, budget_s);
+    }
+    arena_fini(&a);
+    return rate;
+}
+
 /* --- barriers --- */
 
 static void barrier_program(void *arg, int worker, int n_workers)
@@ -139,9 +167,23 @@ void machine_measure(struct machine_limits *out, struct pool *pool, const struct
     *out = (struct machine_limits){ .n_threads = pool_n_workers(pool), .isa = k->isa };
     out->dot8 = machine_dot8(pool, k, 0.1);
     out->fma = machine_fma(pool, k, 0.1);
-    out->read = machine_read(pool, k, mem, n_bytes, 0.3);
+    out->read = machine_read(pool, k, mem, n_bytes, READ_BUDGET_S);
     out->read_bytes = (double)n_bytes;
     out->barrier_ns = machine_barrier_ns(pool, 0.05);
+}
+
+void machine_measure_model(struct machine_limits *out, struct pool *pool, const struct model *m)
+{
+    struct model_cost c;
+
+    machine_measure(out, pool, &m->kernels, m->weights.base, m->weights.used);
+    model_cost(&c, m, KV_F16);
+    double bytes = MIN(cost_weight_bytes(&c), (double)mem_available() / 4);
+    if (out->read_bytes > 0.9 * bytes) return;
+    double rate = machine_read_fresh(pool, &m->kernels, (size_t)bytes, READ_BUDGET_S);
+    if (rate <= 0) return;
+    out->read = rate;
+    out->read_bytes = bytes;
 }
 
 /* --- what a step asks --- */
@@ -158,8 +200,10 @@ static struct step_work linear_work(const struct model *m, const struct model_co
                            .weight_bytes = c->layer_bytes + (out > 0 ? c->head_bytes : 0) };
 
     /* The matrices of the layers are of one kind, but for rare mixtures of types. */
-    *(in_int8(&m->layer[0].wq) ? &w.macs8 : &w.macs32) += rows * c->linear_macs;
-    *(in_int8(&m->g.lm_head) ? &w.macs8 : &w.macs32) += out * c->head_macs;
+    w.linear8 = (in_int8(&m->layer[0].wq) ? rows * c->linear_macs : 0) +
+                (in_int8(&m->g.lm_head) ? out * c->head_macs : 0);
+    w.macs8 = w.linear8;
+    w.macs32 = w.linear_macs - w.linear8;
     return w;
 }
 
@@ -173,8 +217,19 @@ struct step_work machine_step_work(const struct model *m, const struct step_shap
     /* A sequence's rows share what they read of its cache: what the last one sees. */
     w.kv_bytes = s->n_seq * cost_kv_bytes(&c, s->n_past + s->n_row);
     for (int i = 1; i <= s->n_row; i++)
-        w.macs32 += s->n_seq * cost_attend_macs(&c, s->n_past + i);
+        *(s->kv_type == KV_INT8 ? &w.macs8 : &w.macs32) +=
+            s->n_seq * cost_attend_macs(&c, s->n_past + i);
     return w;
+}
+
+void machine_add_work(struct step_work *sum, const struct step_work *w)
+{
+    sum->macs8 += w->macs8;
+    sum->macs32 += w->macs32;
+    sum->linear_macs += w->linear_macs;
+    sum->linear8 += w->linear8;
+    sum->weight_bytes += w->weight_bytes;
+    sum->kv_bytes += w->kv_bytes;
 }
 
 static double compute_seconds(const struct machine_limits *l, const struct step_work *w)

@@ -26,22 +26,29 @@ struct machine_limits {
     double barrier_ns; /* from the last worker's arrival to the first's way on, and back */
 };
 
-/* `mem` is what to read: the packed weights (model.weights), say. */
+/* `mem` is what to read. */
 void machine_measure(struct machine_limits *out, struct pool *pool, const struct kernels *k,
                      const void *mem, size_t n_bytes);
+/* For steps of a model: reads of its packed weights; where matrices run unpacked, of fresh memory
+ * as large as what a step reads. */
+void machine_measure_model(struct machine_limits *out, struct pool *pool, const struct model *m);
 
 /* One by one, in the units above; `budget_s`: about so long. */
 double machine_dot8(struct pool *pool, const struct kernels *k, double budget_s);
 double machine_fma(struct pool *pool, const struct kernels *k, double budget_s);
 double machine_read(struct pool *pool, const struct kernels *k, const void *mem, size_t n_bytes,
                     double budget_s);
+/* Of fresh memory that the workers touched first; 0 where there is no room for it. */
+double machine_read_fresh(struct pool *pool, const struct kernels *k, size_t n_bytes,
+                          double budget_s);
 double machine_barrier_ns(struct pool *pool, double budget_s);
 
 /* What a step asks of the machine (model/cost.h counts). */
 struct step_work {
-    double macs8,
-        macs32;         /* multiply-adds on int8; in f32: attention, and matrices without packing */
-    double linear_macs; /* of matrices alone, the part of both that "share of peak" is about      */
+    double macs8,       /* multiply-adds on int8: matrices, and attention on a cache in int8 */
+        macs32;         /* in f32: attention on other caches, and matrices without packing   */
+    double linear_macs; /* of matrices alone, the part of both that "share of peak" is about */
+    double linear8;     /* of these, on int8                                                 */
     double weight_bytes, kv_bytes;
 };
 
@@ -52,6 +59,8 @@ struct step_shape {
     int kv_type;
 };
 struct step_work machine_step_work(const struct model *m, const struct step_shape *s);
+/* Add the work of one more step. */
+void machine_add_work(struct step_work *sum, const struct step_work *w);
 
 /* The roofline's bound: seconds that a step takes at least. */
 double machine_step_seconds(const struct machine_limits *l, const struct step_work *w);

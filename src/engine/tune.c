@@ -335,7 +335,7 @@ static enum brrr_status measure_limits(struct tuner *t, int n_threads, struct br
     enum brrr_status st = pool_new(&pool, n_threads, err);
 
     if (st) return st;
-    machine_measure(&now, pool, &m->kernels, m->weights.base, m->weights.used);
+    machine_measure_model(&now, pool, m);
     pool_free(pool);
     if (l->n_threads == n_threads) {
         now.dot8 = MAX(now.dot8, l->dot8);
@@ -343,20 +343,8 @@ static enum brrr_status measure_limits(struct tuner *t, int n_threads, struct br
         now.read = MAX(now.read, l->read);
         now.barrier_ns = MIN(now.barrier_ns, l->barrier_ns);
     }
-    /* Nothing is packed in the reference mode: take what memory gives. */
-    for (int i = 0; i < t->r->n_threads && now.read == 0; i++)
-        if (t->r->threads[i].n == n_threads) now.read = t->r->threads[i].read[t->r->n_size - 1];
     *l = now;
     return advance(t, err);
-}
-
-static void add_work(struct step_work *sum, const struct step_work *w)
-{
-    sum->macs8 += w->macs8;
-    sum->macs32 += w->macs32;
-    sum->linear_macs += w->linear_macs;
-    sum->weight_bytes += w->weight_bytes;
-    sum->kv_bytes += w->kv_bytes;
 }
 
 /* The prompt in the plan's chunks, then each batch of decoding, in the middle of what was timed. */
@@ -371,7 +359,7 @@ static void make_phases(struct tuner *t)
         int rows = MIN(r->plan.chunk, r->n_prompt - at);
         struct step_work w = machine_step_work(
             m, &(struct step_shape){ 1, at, rows, at + rows == r->n_prompt, t->o->kv_type });
-        add_work(&p->work, &w);
+        machine_add_work(&p->work, &w);
     }
     for (int i = 0; i < r->n_chunk; i++)
         if (r->chunk[i].rows == r->plan.chunk) p->seconds = r->n_prompt / r->chunk[i].tok_s;

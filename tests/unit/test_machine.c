@@ -52,6 +52,28 @@ static void limits_are_measured(void **state)
     pool_free(pool);
 }
 
+/* The packed weights where they are what a step reads, else as many bytes of other memory. */
+static void reads_are_as_large_as_the_weights(void **state)
+{
+    struct machine_limits l;
+    struct brrr_model m;
+    struct pool *pool;
+    struct tiny t;
+
+    (void)state;
+    assert_int_equal(pool_new(&pool, 2, NULL), BRRR_OK);
+    tiny_open(&m, &t, &(struct tiny_spec){ "llama", 2, 0, 256, QT_Q4_1 }, false);
+    machine_measure_model(&l, pool, m.model);
+    near(l.read_bytes, (double)m.model->weights.used);
+    tiny_close(&m, &t);
+    tiny_open(&m, &t, &(struct tiny_spec){ "llama", 2, 0, 256, QT_Q4_1 }, true);
+    machine_measure_model(&l, pool, m.model);
+    near(l.read_bytes, (double)(2 * LAYER + HEAD) * 20 / 32);
+    assert_true(l.read > 0);
+    tiny_close(&m, &t);
+    pool_free(pool);
+}
+
 static void work_of_a_step(void **state)
 {
     struct tiny t;
@@ -70,11 +92,19 @@ static void work_of_a_step(void **state)
     near(w.macs8, 40.0 * 2 * LAYER);
     near(w.macs32, 2.0 * 40 * 41 / 2 * PAIR);
     near(w.kv_bytes, 2.0 * 40 * KV_ROW);
+    /* Attention on an int8 cache multiplies integers. */
+    decode.kv_type = KV_INT8;
+    w = machine_step_work(m.model, &decode);
+    near(w.macs8, 3.0 * (2 * LAYER + HEAD + 2 * 11 * PAIR));
+    near(w.macs32, 0);
+    near(w.linear8, 3.0 * (2 * LAYER + HEAD));
+    decode.kv_type = KV_F16;
     tiny_close(&m, &t);
     /* In f32 nothing is int8, and the weights are the file's. */
     tiny_open(&m, &t, &(struct tiny_spec){ "llama", 2, 0, 256, QT_F32 }, true);
     w = machine_step_work(m.model, &decode);
     near(w.macs8, 0);
+    near(w.linear8, 0);
     near(w.macs32, 3.0 * (2 * LAYER + HEAD + 2 * 11 * PAIR));
     near(w.weight_bytes, (double)(2 * LAYER + HEAD) * 4);
     tiny_close(&m, &t);
@@ -117,6 +147,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(limits_are_measured),
+        cmocka_unit_test(reads_are_as_large_as_the_weights),
         cmocka_unit_test(work_of_a_step),
         cmocka_unit_test(windows_limit_the_work),
         cmocka_unit_test(bounds_follow_the_roofline),
