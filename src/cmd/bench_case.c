@@ -51,7 +51,7 @@ static int lead_of(const struct bench *b, const struct bench_case *c, int i)
     int64_t depth = MAX(c->depth, 1), chunk = b->eo.chunk;
     int64_t last = (depth * c->batch + chunk - 1) / chunk;
 
-    return (int)(last - (depth * (i + 1) + chunk - 1) / chunk);
+    return (int)MIN(last - (depth * (i + 1) + chunk - 1) / chunk, LIMIT_CTX);
 }
 
 static int prompt_of(const struct bench *b, const struct bench_case *c, int i)

@@ -9,7 +9,7 @@
 /* The limits are those of all threads that a case can use. */
 static int n_workers(const struct bench *b)
 {
-    return MAX(b->eo.n_threads, b->eo.n_threads_decode);
+    return MAX(b->eo.n_threads, b->eo.n_threads_decode); /* both are settled */
 }
 
 enum brrr_status bench_limits_measure(struct bench *b, struct brrr_error *err)

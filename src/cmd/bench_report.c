@@ -128,15 +128,13 @@ static void print_notes(const struct bench *b, const char *end)
 {
     const struct machine_limits *l = &b->limits;
     double knee = machine_critical_batch(&b->limits, b->m->model);
-    int decode = b->eo.n_threads_decode ? b->eo.n_threads_decode : b->eo.n_threads;
     char name[128];
 
-    printf("%s, %d threads, kernels %s, profile %s; medians of %d runs%s%s\n", cpu_name(),
-           b->eo.n_threads, b->m->model->kernels.isa, b->profile, b->o->repeats,
-           b->interrupted ? " (interrupted)" : "", end);
-    if (b->planned)
-        printf("plan of brrr tune: %d threads to decode, chunk %d%s\n", decode, b->eo.chunk, end);
-    else printf("no plan of brrr tune%s\n", end);
+    printf(
+        "%s, %d threads (%d to decode), chunk %d, kernels %s, profile %s; medians of %d runs%s%s\n",
+        cpu_name(), b->eo.n_threads, b->eo.n_threads_decode, b->eo.chunk, b->m->model->kernels.isa,
+        b->profile, b->o->repeats, b->interrupted ? " (interrupted)" : "", end);
+    printf("%s plan of brrr tune%s\n", b->planned ? "with the" : "no", end);
     printf("%s: a step reads %.4g MB of weights and multiplies %.4g M times a token, "
            "%.4g M times for its logits%s\n",
            bench_model_name(b, name, sizeof(name)), cost_weight_bytes(&b->cost) / 1e6,
@@ -253,7 +251,8 @@ static int print_csv(const struct bench *b)
         csv_number(s.bound);
         csv_number(c->read);
         csv_number(b->limits.dot8);
-        printf(",%d,%s,%s,", b->eo.n_threads, b->m->model->kernels.isa, b->profile);
+        printf(",%d,%s,%s,", c->kind == BENCH_DECODE ? b->eo.n_threads_decode : b->eo.n_threads,
+               b->m->model->kernels.isa, b->profile);
         csv_text(bench_model_name(b, name, sizeof(name)));
         putchar(',');
         csv_text(cpu_name());
@@ -338,12 +337,12 @@ static int print_json(const struct bench *b)
     for (int i = 0; i < b->n_done; i++)
         json_array_append_new(cases, json_case(b, &b->c[i]));
     mem_resident(&anon, &file);
-    all =
-        json_pack("{s:s, s:s, s:i, s:i, s:b, s:s, s:s, s:o, s:{s:I, s:I}, s:o}", "cpu", cpu_name(),
-                  "model", bench_model_name(b, name, sizeof(name)), "threads", b->eo.n_threads,
-                  "chunk", b->eo.chunk, "planned", b->planned, "kernels", b->m->model->kernels.isa,
-                  "profile", b->profile, "limits", json_limits(b), "memory", "anonymous_bytes",
-                  (json_int_t)anon, "file_bytes", (json_int_t)file, "cases", cases);
+    all = json_pack("{s:s, s:s, s:i, s:i, s:i, s:b, s:s, s:s, s:o, s:{s:I, s:I}, s:o}", "cpu",
+                    cpu_name(), "model", bench_model_name(b, name, sizeof(name)), "threads",
+                    b->eo.n_threads, "threads_decode", b->eo.n_threads_decode, "chunk", b->eo.chunk,
+                    "planned", b->planned, "kernels", b->m->model->kernels.isa, "profile",
+                    b->profile, "limits", json_limits(b), "memory", "anonymous_bytes",
+                    (json_int_t)anon, "file_bytes", (json_int_t)file, "cases", cases);
     if (b->interrupted) json_object_set_new(all, "interrupted", json_true());
     return cmd_print_answer(all);
 }

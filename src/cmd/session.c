@@ -75,13 +75,17 @@ bool session_plan(struct engine_opts *eo, const struct options *o, const struct 
         if (o->verbose) fputs("plan: none, `brrr tune` makes one\n", stderr);
         return false;
     }
+    if (eo->n_threads > 0 && eo->chunk > 0) {
+        if (o->verbose) fputs("plan: not used, options say all of it\n", stderr);
+        return false;
+    }
     /* One number for both was asked for: no plan in between. */
     if (eo->n_threads == 0 && eo->n_threads_decode == 0) eo->n_threads_decode = p.n_threads_decode;
     if (eo->n_threads == 0) eo->n_threads = p.n_threads;
     if (eo->chunk == 0) eo->chunk = p.chunk;
     if (o->verbose && plan_path(path, m))
-        fprintf(stderr, "plan: %d threads to read, %d to decode, chunk %d (%s)\n", p.n_threads,
-                p.n_threads_decode, p.chunk, path);
+        fprintf(stderr, "plan: %d threads to read, %d to decode, chunk %d (%s)\n", eo->n_threads,
+                eo->n_threads_decode ? eo->n_threads_decode : eo->n_threads, eo->chunk, path);
     return true;
 }
 

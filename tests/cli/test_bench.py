@@ -115,6 +115,15 @@ def test_f32_has_no_share_of_int8(brrr, tmp_path):
     assert "f32 peak" in (tmp_path / "roofline.svg").read_text()
 
 
+def test_threads_of_each_case(brrr):
+    args = ["-p", "8", "-n", "2", "-r", "1", "-q", "-t", "1", "--threads-decode", "2"]
+    out = json.loads(run(brrr, *args, "--json"))
+    assert (out["threads"], out["threads_decode"]) == (1, 2)
+    assert "1 threads (2 to decode), chunk 256" in run(brrr, *args)
+    rows = csv.DictReader(io.StringIO(run(brrr, *args, "-o", "csv")))
+    assert [(r["case"], r["threads"]) for r in rows] == [("prefill", "1"), ("decode", "2")]
+
+
 def test_default_is_text(brrr):
     out = run(brrr, "-p", "8", "-n", "2", "-r", "1", "-q")
     assert out.startswith("case ") and "\nprefill 8 " in out and "\ndecode x1 " in out
@@ -161,6 +170,9 @@ def test_folder_that_cannot_be(brrr, tmp_path):
     (["--mixed", "0"], "--mixed takes numbers from 1 to 255"),
     (["-n", "-1"], "-n is from 0"),
     (["-r", "0"], "--repeats is from 1"),
+    (["-p", "8", "-n", "0", "-c", "8"], "prefill 8 needs a context of 9 tokens, --ctx-size says 8"),
+    (["-p", "0", "--mixed", "2"], "--mixed reads prompts"),
+    (["--json", "-o", "csv"], "--json or --format csv, not both"),
     (["-o", "xml"], "--format is text, md, json or csv, not 'xml'"),
     (["-p", "0", "-n", "0"], "nothing to measure"),
     (["-p", "100000"], "prefill 100000 needs a context of 100001 tokens, this model has"),

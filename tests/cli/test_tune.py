@@ -145,6 +145,12 @@ def test_mistakes(brrr, args, says):
 def test_bench_says_whether_there_is_a_plan(brrr, cache, tuned, tmp_path):
     args = ["bench", "-m", TINY, "-p", "8", "-n", "4", "-r", "1", "-q"]
     p = brrr(args, env={"XDG_CACHE_HOME": cache})
-    assert p.returncode == OK and b"plan of brrr tune: " in p.stdout
+    assert p.returncode == OK and b"with the plan of brrr tune" in p.stdout
+    p = brrr([*args, "-t", "1", "--chunk", "32", "-v"], env={"XDG_CACHE_HOME": cache})
+    assert p.returncode == OK and b"no plan of brrr tune" in p.stdout  # nothing of it was used
+    assert b"plan: not used" in p.stderr
+    p = brrr([*args, "-t", "1", "-v"], env={"XDG_CACHE_HOME": cache})
+    assert f"plan: 1 threads to read, 1 to decode, chunk {tuned['plan']['chunk']} (" \
+        in p.stderr.decode()
     p = brrr(args, env={"XDG_CACHE_HOME": tmp_path})
     assert p.returncode == OK and b"no plan of brrr tune" in p.stdout
