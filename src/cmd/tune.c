@@ -78,8 +78,11 @@ static void print_model(const struct tune_result *r, const struct brrr_model *m)
     printf("\n%-16s %14s   (tok/s)\n", "chunk", r->phase[0].name);
     for (int i = 0; i < r->n_chunk; i++)
         printf("%-16d %14.1f\n", r->chunk[i].rows, r->chunk[i].tok_s);
-    printf("\nprefill reaches %.0f %% of the int8 peak (multiply-adds of the matrices)\n",
-           100 * r->phase[0].work.linear_macs / r->phase[0].seconds / (l->dot8 * 1e9));
+    bool int8 = r->phase[0].work.linear8 > 0;
+    printf("\nprefill reaches %.0f %% of the %s peak (multiply-adds of the matrices)\n",
+           100 * r->phase[0].work.linear_macs / r->phase[0].seconds /
+               ((int8 ? l->dot8 : l->fma) * 1e9),
+           int8 ? "int8" : "f32");
     printf("\n%-16s %14s %14s %14s %14s\n", "decode, batch", "tok/s, summed", "ms a step",
            "bound, ms", "of the bound");
     for (int i = 0; i < r->n_batch; i++) {

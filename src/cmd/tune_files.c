@@ -143,7 +143,8 @@ bool tune_svg(FILE *f, const struct tune_result *r, const struct brrr_model *m)
         { .name = f32_name, .point = f32, .n = 3, .line = true, .dashed = true },
         { .name = tune_model_name(m), .point = phase, .n = n, .marker = true },
     };
-    struct svg_guide ridge = { true, l->dot8 / l->read, "reading = computing" };
+    double peak = r->phase[0].work.linear8 > 0 ? l->dot8 : l->fma;
+    struct svg_guide ridge = { true, peak / l->read, "reading = computing" };
     struct svg_chart c = {
         .title = "Roofline",
         .note = note,

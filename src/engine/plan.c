@@ -77,22 +77,26 @@ static enum brrr_status parse(struct plan *p, const json_t *root, const json_t *
 {
     json_error_t je = { 0 };
     json_t *key = NULL;
-    int format = 0;
+    json_int_t format = 0, threads = 0, decode = 0, chunk = 0; /* "i" would cut them to 32 bits */
 
     if (json_unpack_ex((json_t *)root, &je, JSON_STRICT,
-                       "{s:i, s:o, s:i, s:i, s:i, s:{s:F, s:F !} !}", "brrr_plan", &format, "key",
-                       &key, "threads_prefill", &p->n_threads, "threads_decode",
-                       &p->n_threads_decode, "chunk", &p->chunk, "critical_batch", "predicted",
-                       &p->batch_predicted, "measured", &p->batch_measured))
+                       "{s:I, s:o, s:I, s:I, s:I, s:{s:F, s:F !} !}", "brrr_plan", &format, "key",
+                       &key, "threads_prefill", &threads, "threads_decode", &decode, "chunk",
+                       &chunk, "critical_batch", "predicted", &p->batch_predicted, "measured",
+                       &p->batch_measured))
         return fail(err, BRRR_E_FORMAT, "%s", je.text);
     if (format != FORMAT_VERSION)
-        return fail(err, BRRR_E_FORMAT, "format %d, this program reads %d", format, FORMAT_VERSION);
+        return fail(err, BRRR_E_FORMAT, "format %lld, this program reads %d", (long long)format,
+                    FORMAT_VERSION);
     if (!json_equal(key, want))
         return fail(err, BRRR_E_FORMAT, "it belongs to another model, machine or version");
-    if (!in_range(p->n_threads, 1, LIMIT_THREADS) ||
-        !in_range(p->n_threads_decode, 1, LIMIT_THREADS) || !in_range(p->chunk, 1, LIMIT_CHUNK) ||
+    if (!in_range((double)threads, 1, LIMIT_THREADS) ||
+        !in_range((double)decode, 1, LIMIT_THREADS) || !in_range((double)chunk, 1, LIMIT_CHUNK) ||
         !in_range(p->batch_predicted, 0, 1e9) || !in_range(p->batch_measured, 0, 1e9))
         return fail(err, BRRR_E_FORMAT, "a number is out of range");
+    p->n_threads = (int)threads;
+    p->n_threads_decode = (int)decode;
+    p->chunk = (int)chunk;
     return BRRR_OK;
 }
 
@@ -147,7 +151,7 @@ static bool make_folder(char path[PLAN_PATH])
         char was = *s;
         if (was && was != '/') continue;
         *s = 0;
-        bool ok = mkdir(path, 0777) == 0 || errno == EEXIST;
+        bool ok = mkdir(path, 0700) == 0 || errno == EEXIST;
         *s = was;
         if (!ok) return false;
         if (!was) return true;

@@ -327,9 +327,10 @@ static enum brrr_status tune_batches(struct tuner *t, struct brrr_error *err)
 /* --- the roofline --- */
 
 /* The better of what was known and what is measured now. */
-static enum brrr_status measure_limits(struct tuner *t, int n_threads, struct brrr_error *err)
+static enum brrr_status measure_limits(struct tuner *t, struct brrr_error *err)
 {
     const struct model *m = t->m->model;
+    int n_threads = MAX(t->r->plan.n_threads, t->r->plan.n_threads_decode);
     struct machine_limits *l = &t->r->limits, now;
     struct pool *pool;
     enum brrr_status st = pool_new(&pool, n_threads, err);
@@ -393,10 +394,10 @@ enum brrr_status tune_run(struct tune_result *out, const struct brrr_model *m,
     st = measure_reads(&t, err);
     if (!st) st = measure_peaks(&t, err);
     if (!st) st = tune_threads(&t, err);
-    if (!st) st = measure_limits(&t, out->plan.n_threads_decode, err);
+    if (!st) st = measure_limits(&t, err);
     if (!st) st = tune_chunks(&t, err);
     if (!st) st = tune_batches(&t, err);
-    if (!st) st = measure_limits(&t, out->plan.n_threads_decode, err);
+    if (!st) st = measure_limits(&t, err);
     if (st) return st;
     make_phases(&t);
     out->plan.batch_predicted = machine_critical_batch(&out->limits, m->model);

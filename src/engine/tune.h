@@ -57,7 +57,7 @@ struct tune_result {
     double size[TUNE_SIZES]; /* bytes of working sets */
     struct tune_threads threads[TUNE_THREADS];
     struct tune_isa isa[TUNE_ISAS];
-    struct machine_limits limits; /* of the plan's threads to decode, over the model's weights */
+    struct machine_limits limits; /* of the most threads that the plan uses */
     struct tune_chunk chunk[TUNE_CHUNKS];
     struct tune_batch batch[TUNE_BATCHES];
     struct tune_phase phase[TUNE_BATCHES + 1];

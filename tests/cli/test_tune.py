@@ -35,7 +35,8 @@ def test_json(tuned):
     assert all(r["gb_s"] > 0 for r in machine["read"])
     assert machine["peak"][0]["kernels"] == "c"
     assert machine["peak"][-1]["kernels"] == tuned["kernels"]
-    assert limits["threads"] == plan["threads_decode"] and limits["int8_gmac_s"] > 0
+    assert limits["threads"] == max(plan["threads_prefill"], plan["threads_decode"])
+    assert limits["int8_gmac_s"] > 0
     assert plan["threads_prefill"] in threads
     assert plan["chunk"] in {c["chunk"] for c in tuned["tried"]["chunks"]}
     batches = tuned["tried"]["batches"]
@@ -117,6 +118,7 @@ def test_table(brrr, cache, tmp_path):
     for word in ("read, GB/s", "peak, GMAC/s", "kernels c ", "decode, batch", "of the bound",
                  "predicted", "measured", "plan: 1 thread to read prompts, 1 to decode"):
         assert word in text, word
+    assert "% of the int8 peak" in text
     assert f"roofline: {tmp_path / 'r.svg'}" in text and (tmp_path / "r.svg").is_file()
     # The formula's numbers give what stands before them.
     predicted, read, compute = re.search(
@@ -125,9 +127,11 @@ def test_table(brrr, cache, tmp_path):
 
 
 def test_nowhere_to_keep_it(brrr):
+    """And in f32 no share of the int8 peak."""
     env = {"XDG_CACHE_HOME": "/dev/null/x", "BRRR_CPU": "c"}
-    p = brrr(["tune", "-m", TINY, "-t", "1", "-q"], env=env)
+    p = brrr(["tune", "-m", TINY, "-t", "1", "-q", "--precision", "f32"], env=env)
     assert p.returncode == DISK and b"(not kept)" in p.stdout
+    assert b"% of the f32 peak" in p.stdout and b"% of the int8 peak" not in p.stdout
     assert p.stderr.startswith(b"brrr: /dev/null/x") and p.stderr.count(b"\n") == 1
 
 

@@ -16,6 +16,7 @@
 
 #include <ftw.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tiny_model.h"
@@ -94,6 +95,13 @@ static void comes_back(void **state)
     assert_int_equal(plan_read(&p, &found, &model, &err), BRRR_OK);
     assert_true(found);
     assert_memory_equal(&p, &written, sizeof(p));
+    /* The folder is its owner's alone. */
+    char path[PLAN_PATH];
+    struct stat st;
+    assert_true(plan_path(path, &model));
+    *strrchr(path, '/') = 0;
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0700);
 }
 
 /* The written file with `from` replaced by `to`: refused, with `why` in the message. */
@@ -120,6 +128,9 @@ static void what_does_not_fit_is_refused(void **state)
         const char *from, *to, *why;
     } cases[] = {
         { "\"brrr_plan\": 1", "\"brrr_plan\": 2", "format 2" },
+        { "\"brrr_plan\": 1", "\"brrr_plan\": 4294967297", "format 4294967297" },
+        { "\"threads_prefill\": 3", "\"threads_prefill\": 4294967299", "out of range" },
+        { "\"chunk\": 128", "\"chunk\": -4294967168", "out of range" },
         { "\"threads_prefill\": 3", "\"threads_prefill\": 0", "out of range" },
         { "\"threads_prefill\": 3", "\"threads_prefill\": 257", "out of range" },
         { "\"threads_prefill\": 3", "\"threads_prefill\": \"3\"", "nteger" },
