@@ -170,8 +170,12 @@ static int run(const struct options *o, const struct brrr_model *m, struct engin
         goto out;
     }
     eo->ctx = t.ctx;
-    if ((code = start_kl(&kl, o, m, &t))) goto out;
-    if (eval_new(&v, m, eo, &err) || windows(v, m, &t, &w, &err)) code = cmd_fail(&err);
+    if (eval_new(&v, m, eo, &err)) {
+        code = cmd_fail(&err);
+        goto out;
+    }
+    if ((code = start_kl(&kl, o, m, &t))) goto out; /* from here on an old base is lost */
+    if (windows(v, m, &t, &w, &err)) code = cmd_fail(&err);
     else if ((code = kl_end(&kl)) == EXIT_OK) code = print(o, &t, &w);
 out:
     kl_fini(&kl);

@@ -143,6 +143,29 @@ def test_no_files(brrr, work, tmp_path):
     refused(ppl(brrr, work, "--kl", "x", "--kl-base", "y"), USAGE, "--kl reads a file")
 
 
+def test_one_logit_beyond_numbers(brrr, work, tmp_path):
+    """A token that is impossible here and possible in the base: the divergence is infinite."""
+    two = ["--max-tokens", "2", "--precision", "f32"]
+    assert ppl(brrr, work, *two, "--kl-base", tmp_path / "b").returncode == OK
+    data = bytearray((work / "tiny.gguf").read_bytes())
+    tensors = json.loads(brrr(["inspect", TINY, "--json"]).stdout)["tensors"]
+    at, n = next((t["offset"], t["shape"][0]) for t in tensors if t["name"] == "output_norm.weight")
+    # The last norm is that large, and negative, that the best logits become -inf, and no other.
+    data[at:at + 4 * n] = struct.pack(f"<{n}f", *[-1.2e36] * n)
+    (tmp_path / "far.gguf").write_bytes(data)
+    far = ["-m", tmp_path / "far.gguf"]
+    assert ppl(brrr, work, *two, *far).returncode == OK
+    refused(ppl(brrr, work, *two, *far, "--kl", tmp_path / "b"), RUN, "not finite")
+
+
+def test_a_run_that_cannot_start_leaves_the_base(brrr, work):
+    """What is refused anyway must not cost the file that took minutes to make."""
+    before = (work / "base").read_bytes()
+    p = ppl(brrr, work, "--kl-base", work / "base", "--ctx", "100000")
+    refused(p, RUN, "a context of 100000 tokens")
+    assert (work / "base").read_bytes() == before
+
+
 def test_logits_beyond_numbers(brrr, work, tmp_path):
     """No base is made of logits that are not finite, and none is compared with."""
     refused(ppl(brrr, work, "--kl-base", tmp_path / "b", model="inf"), RUN, "not finite")
