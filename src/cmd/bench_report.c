@@ -9,6 +9,7 @@
 #include "cmd/bench.h"
 
 #include "base/cpu.h"
+#include "cmd/term.h"
 #include "engine/bundle.h"
 
 const char *const bench_kind_names[] = {
@@ -328,21 +329,29 @@ static json_t *json_limits(const struct bench *b)
     return l;
 }
 
+/* A file's name may be any bytes, JSON may not. */
+static json_t *json_model(const struct bench *b)
+{
+    char name[128], clean[TERM_ROOM(sizeof(name))];
+
+    bench_model_name(b, name, sizeof(name));
+    return json_stringn(clean, term_clean(clean, name, strlen(name)));
+}
+
 static int print_json(const struct bench *b)
 {
     json_t *cases = json_array(), *all;
     size_t anon, file;
-    char name[128];
 
     for (int i = 0; i < b->n_done; i++)
         json_array_append_new(cases, json_case(b, &b->c[i]));
     mem_resident(&anon, &file);
-    all = json_pack("{s:s, s:s, s:i, s:i, s:i, s:b, s:s, s:s, s:o, s:{s:I, s:I}, s:o}", "cpu",
-                    cpu_name(), "model", bench_model_name(b, name, sizeof(name)), "threads",
-                    b->eo.n_threads, "threads_decode", b->eo.n_threads_decode, "chunk", b->eo.chunk,
-                    "planned", b->planned, "kernels", b->m->model->kernels.isa, "profile",
-                    b->profile, "limits", json_limits(b), "memory", "anonymous_bytes",
-                    (json_int_t)anon, "file_bytes", (json_int_t)file, "cases", cases);
+    all = json_pack("{s:s, s:o, s:i, s:i, s:i, s:b, s:s, s:s, s:o, s:{s:I, s:I}, s:o}", "cpu",
+                    cpu_name(), "model", json_model(b), "threads", b->eo.n_threads,
+                    "threads_decode", b->eo.n_threads_decode, "chunk", b->eo.chunk, "planned",
+                    b->planned, "kernels", b->m->model->kernels.isa, "profile", b->profile,
+                    "limits", json_limits(b), "memory", "anonymous_bytes", (json_int_t)anon,
+                    "file_bytes", (json_int_t)file, "cases", cases);
     if (b->interrupted) json_object_set_new(all, "interrupted", json_true());
     return cmd_print_answer(all);
 }

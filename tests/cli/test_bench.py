@@ -3,7 +3,9 @@
 import csv
 import io
 import json
+import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import time
@@ -113,6 +115,19 @@ def test_f32_has_no_share_of_int8(brrr, tmp_path):
                          "json", "--svg", tmp_path))
     assert all("int8_share" not in c and c["bound_share"] > 0 for c in out["cases"])
     assert "f32 peak" in (tmp_path / "roofline.svg").read_text()
+
+
+def test_a_model_with_any_name(brrr, tmp_path):
+    """A name is bytes: what is no UTF-8 is replaced, quotes and brackets are text."""
+    path = os.fsencode(tmp_path) + b'/<&",\xff\n.gguf'
+    shutil.copy(TINY, path)
+    args = ["bench", "-m", os.fsdecode(path), "-p", "4,8", "-n", "0", "-r", "1", "-q"]
+    p = brrr([*args, "--json", "--svg", tmp_path / "svg"])
+    assert p.returncode == OK and json.loads(p.stdout)["model"].startswith('<&",\ufffd')
+    root = xml.etree.ElementTree.parse(tmp_path / "svg/ttft.svg").getroot()
+    assert '<&",\ufffd' in root[0].text
+    rows = list(csv.DictReader(io.StringIO(brrr([*args, "-o", "csv"]).stdout.decode("latin-1"))))
+    assert [r["model"][:5] for r in rows] == ['<&",\xff'] * 2
 
 
 def test_threads_of_each_case(brrr):
