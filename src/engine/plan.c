@@ -76,18 +76,20 @@ static enum brrr_status parse(struct plan *p, const json_t *root, const json_t *
                               struct brrr_error *err)
 {
     json_error_t je = { 0 };
-    json_t *key = NULL;
-    json_int_t format = 0, threads = 0, decode = 0, chunk = 0; /* "i" would cut them to 32 bits */
+    json_t *key = NULL, *format = json_object_get(root, "brrr_plan");
+    json_int_t threads = 0, decode = 0, chunk = 0; /* "i" would cut them to 32 bits */
+    int version;                                   /* has been looked at */
 
+    /* First: another format has other fields. */
+    if (json_is_integer(format) && json_integer_value(format) != FORMAT_VERSION)
+        return fail(err, BRRR_E_FORMAT, "format %lld, this program reads %d",
+                    (long long)json_integer_value(format), FORMAT_VERSION);
     if (json_unpack_ex((json_t *)root, &je, JSON_STRICT,
-                       "{s:I, s:o, s:I, s:I, s:I, s:{s:F, s:F !} !}", "brrr_plan", &format, "key",
+                       "{s:i, s:o, s:I, s:I, s:I, s:{s:F, s:F !} !}", "brrr_plan", &version, "key",
                        &key, "threads_prefill", &threads, "threads_decode", &decode, "chunk",
                        &chunk, "critical_batch", "predicted", &p->batch_predicted, "measured",
                        &p->batch_measured))
         return fail(err, BRRR_E_FORMAT, "%s", je.text);
-    if (format != FORMAT_VERSION)
-        return fail(err, BRRR_E_FORMAT, "format %lld, this program reads %d", (long long)format,
-                    FORMAT_VERSION);
     if (!json_equal(key, want))
         return fail(err, BRRR_E_FORMAT, "it belongs to another model, machine or version");
     if (!in_range((double)threads, 1, LIMIT_THREADS) ||

@@ -129,6 +129,8 @@ static void what_does_not_fit_is_refused(void **state)
     } cases[] = {
         { "\"brrr_plan\": 1", "\"brrr_plan\": 2", "format 2" },
         { "\"brrr_plan\": 1", "\"brrr_plan\": 4294967297", "format 4294967297" },
+        { "\"brrr_plan\": 1", "\"brrr_plan\": 2, \"more\": 1", "format 2" },
+        { "\"brrr_plan\": 1", "\"brrr_plan\": 1.0", "nteger" },
         { "\"threads_prefill\": 3", "\"threads_prefill\": 4294967299", "out of range" },
         { "\"chunk\": 128", "\"chunk\": -4294967168", "out of range" },
         { "\"threads_prefill\": 3", "\"threads_prefill\": 0", "out of range" },
