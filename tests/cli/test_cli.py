@@ -8,6 +8,8 @@ import subprocess
 
 import pytest
 
+from conftest import clean_env
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 OK, RUN, USAGE, MODEL, NOMEM, DISK = 0, 1, 2, 3, 4, 8
 TINY = ROOT / "tests/fuzz/corpus/model/llama.gguf"
@@ -163,9 +165,10 @@ def test_no_model(brrr, tmp_path, args):
 
 
 def closed_pipe(brrr, args, n=0):
-    """Run with a reader that takes n bytes and goes away."""
+    """Run with a reader that takes n bytes and goes away; no stored plan, which may be told about."""
     with subprocess.Popen([brrr.path, *map(str, args)], stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE) as p:
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          env=clean_env({"XDG_CACHE_HOME": "/nowhere"})) as p:
         got = p.stdout.read(n)
         p.stdout.close()
         err = p.stderr.read()
