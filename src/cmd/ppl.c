@@ -170,6 +170,7 @@ static int run(const struct options *o, const struct brrr_model *m, struct engin
         goto out;
     }
     eo->ctx = t.ctx;
+    session_plan(eo, o, m);
     if ((code = start_kl(&kl, o, m, &t, eo->kv_type))) goto out;
     if (eval_new(&v, m, eo, &err) || windows(v, m, &t, &w, &err)) code = cmd_fail(&err);
     else if ((code = kl_end(&kl)) == EXIT_OK) code = print(o, &t, &w);
