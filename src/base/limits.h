@@ -42,6 +42,7 @@ enum {
     LIMIT_PARALLEL = 256, /* sequences at once                                */
     LIMIT_CHUNK = 4096,   /* rows of a step                                   */
     LIMIT_THREADS = 256,
+    LIMIT_AHEAD = 1 << 20, /* bytes that are fetched ahead: the second cache, about */
 };
 
 #endif

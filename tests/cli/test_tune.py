@@ -38,6 +38,7 @@ def test_json(tuned):
     assert limits["threads"] == plan["threads_decode"] and limits["int8_gmac_s"] > 0
     assert plan["threads_prefill"] in threads
     assert plan["chunk"] in {c["chunk"] for c in tuned["tried"]["chunks"]}
+    assert plan["prefetch_bytes"] in {a["bytes"] for a in tuned["tried"]["prefetch"]}
     batches = tuned["tried"]["batches"]
     assert [b["batch"] for b in batches] == [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64]
     rates = [b["tok_s"] for b in batches]
@@ -71,7 +72,7 @@ def test_plan_is_used_and_said(brrr, cache, tuned, verb):
     p = brrr([*args, "-v"], input=line, env=env)
     assert p.returncode == OK
     says = (f"plan: {plan['threads_prefill']} threads to read, {plan['threads_decode']} to decode, "
-            f"chunk {plan['chunk']} ({tuned['plan_file']})")
+            f"chunk {plan['chunk']}, prefetch {plan['prefetch_bytes']} ({tuned['plan_file']})")
     assert says in p.stderr.decode()
     assert b"plan" not in brrr(args, input=line, env=env).stderr
 
