@@ -15,7 +15,7 @@
 #include <string.h>
 
 #include "base/status.h"
-#include "text/unicode.h"
+#include "base/utf8.h"
 
 enum {
     WIDTH = 800,

@@ -127,10 +127,7 @@ static bool rsplit_blank(struct jrun *r, const struct jstr *s, int64_t max, stru
         size_t at = s->n;
         for (size_t n; at > 0; at -= n) {
             uint32_t cp;
-            n = 1;
-            while (n < 4 && n < at && (s->p[at - n] & 0xc0) == 0x80)
-                n++;
-            jstr_decode(s->p + at - n, n, &cp);
+            n = jstr_decode_last(s->p, at, &cp);
             if (jstr_space(cp)) break;
         }
         if (!jrun_spend(r, (s->n - at) / 16) || !jlist_push(r, l, piece(r, s, at, s->n)))

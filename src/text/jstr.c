@@ -2,6 +2,8 @@
 /* jstr.c - strings with origins and their builder (jstr.h); case mapping is in jcase.c. */
 #include "text/jstr.h"
 
+#include "base/utf8.h"
+
 /* --- the builder --- */
 
 void jbuf_init(struct jbuf *b, struct jrun *r)
@@ -215,33 +217,26 @@ enum jfrom jstr_from_all(const struct jstr *s, size_t at, size_t n)
 
 size_t jstr_decode(const char *p, size_t n, uint32_t *cp)
 {
-    const unsigned char *u = (const unsigned char *)p;
-    size_t len = u[0] < 0x80 ? 1 : u[0] < 0xc2 ? 0 : u[0] < 0xe0 ? 2 : u[0] < 0xf0 ? 3 : 4;
+    int len = utf8_next(p, n, cp);
 
-    *cp = 0xdc00u | u[0]; /* a stray byte */
-    if (len == 1) *cp = u[0];
-    if (len < 2 || len > n || u[0] > 0xf4) return 1;
-    uint32_t v = u[0] & (0xffu >> (len + 1));
-    for (size_t i = 1; i < len; i++) {
-        if ((u[i] & 0xc0) != 0x80) return 1;
-        v = v << 6 | (u[i] & 0x3f);
-    }
-    *cp = v;
-    return len;
+    if (len > 0) return (size_t)len;
+    *cp = 0xdc00u | (unsigned char)p[0]; /* a stray byte */
+    return 1;
+}
+
+size_t jstr_decode_last(const char *p, size_t n, uint32_t *cp)
+{
+    int len = utf8_last(p, n, cp);
+
+    if (len > 0) return (size_t)len;
+    *cp = 0xdc00u | (unsigned char)p[n - 1];
+    return 1;
 }
 
 size_t jstr_encode(uint32_t cp, char out[4])
 {
     if (cp > 0x10ffff || (cp >= 0xd800 && cp < 0xe000)) cp = 0xfffd;
-    if (cp < 0x80) {
-        out[0] = (char)cp;
-        return 1;
-    }
-    size_t n = cp < 0x800 ? 2 : cp < 0x10000 ? 3 : 4;
-    for (size_t i = n - 1; i > 0; i--, cp >>= 6)
-        out[i] = (char)(0x80 | (cp & 0x3f));
-    out[0] = (char)(cp | (0xf00u >> n & 0xffu));
-    return n;
+    return (size_t)utf8_put(out, cp);
 }
 
 size_t jstr_chars(const char *p, size_t n)
@@ -349,10 +344,7 @@ const struct jstr *jstr_strip(struct jrun *r, const struct jstr *s, const struct
         if (!jrun_spend(r, work)) return NULL;
     }
     while (sides & 2 && end > at) {
-        n = 1;
-        while (n < 4 && n < end - at && (s->p[end - n] & 0xc0) == 0x80)
-            n++;
-        jstr_decode(s->p + end - n, n, &cp);
+        n = jstr_decode_last(s->p + at, end - at, &cp);
         if (!strips(s->p + end - n, n, cp, chars)) break;
         end -= n;
         if (!jrun_spend(r, work)) return NULL;
