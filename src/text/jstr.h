@@ -64,10 +64,10 @@ size_t jstr_encode(uint32_t cp, char out[4]);
 bool jstr_equal(const struct jstr *a, const struct jstr *b);
 int jstr_compare(const struct jstr *a, const struct jstr *b);
 bool jstr_is(const struct jstr *s, const char *lit);
-/* First (last) byte offset of needle in s[from, to); SIZE_MAX: not there. Looking from the end
- * takes fuel, since its time is the product of the lengths; when that is used up, nothing is found.
- */
-size_t jstr_find(const struct jstr *s, const struct jstr *needle, size_t from, size_t to);
+/* First (last) byte offset of needle in s[from, to); SIZE_MAX: not there. Takes fuel for what it
+ * looks at; when that is used up, nothing is found. */
+size_t jstr_find(struct jrun *r, const struct jstr *s, const struct jstr *needle, size_t from,
+                 size_t to);
 size_t jstr_rfind(struct jrun *r, const struct jstr *s, const struct jstr *needle, size_t from,
                   size_t to);
 
