@@ -134,7 +134,7 @@ static int print(const struct options *o, const struct text *t, const struct win
 }
 
 static int start_kl(struct kl *kl, const struct options *o, const struct brrr_model *m,
-                    const struct text *t)
+                    const struct text *t, int kv_type)
 {
     struct klbase_head h = { .n_vocab = brrr_model_n_vocab(m),
                              .ctx = t->ctx,
@@ -147,7 +147,7 @@ static int start_kl(struct kl *kl, const struct options *o, const struct brrr_mo
     if (h.n_row == 0)
         return cmd_usage("ppl", "no token counts: the text is shorter than a window of %d tokens",
                          t->ctx);
-    snprintf(h.profile, sizeof(h.profile), "%s", model_profile(m->model));
+    model_profile_kv(m->model, kv_type, h.profile, sizeof(h.profile));
     return kl_start(kl, o, &h);
 }
 
@@ -170,11 +170,13 @@ static int run(const struct options *o, const struct brrr_model *m, struct engin
         goto out;
     }
     eo->ctx = t.ctx;
+    session_plan(eo, o, m);
     if (eval_new(&v, m, eo, &err)) {
         code = cmd_fail(&err);
         goto out;
     }
-    if ((code = start_kl(&kl, o, m, &t))) goto out; /* from here on an old base is lost */
+    if ((code = start_kl(&kl, o, m, &t, eo->kv_type)))
+        goto out; /* from here on an old base is lost */
     if (windows(v, m, &t, &w, &err)) code = cmd_fail(&err);
     else if ((code = kl_end(&kl)) == EXIT_OK) code = print(o, &t, &w);
 out:

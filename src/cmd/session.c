@@ -83,9 +83,11 @@ bool session_plan(struct engine_opts *eo, const struct options *o, const struct 
     if (eo->n_threads == 0 && eo->n_threads_decode == 0) eo->n_threads_decode = p.n_threads_decode;
     if (eo->n_threads == 0) eo->n_threads = p.n_threads;
     if (eo->chunk == 0) eo->chunk = p.chunk;
+    if (eo->ahead == 0) eo->ahead = p.ahead;
     if (o->verbose && plan_path(path, m))
-        fprintf(stderr, "plan: %d threads to read, %d to decode, chunk %d (%s)\n", eo->n_threads,
-                eo->n_threads_decode ? eo->n_threads_decode : eo->n_threads, eo->chunk, path);
+        fprintf(stderr, "plan: %d threads to read, %d to decode, chunk %d, prefetch %d (%s)\n",
+                eo->n_threads, eo->n_threads_decode ? eo->n_threads_decode : eo->n_threads,
+                eo->chunk, eo->ahead, path);
     return true;
 }
 

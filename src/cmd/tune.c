@@ -46,7 +46,7 @@ static void print_machine(const struct tune_result *r)
     printf("machine: %s, %d threads\n\n%-16s", cpu_name(), r->threads[r->n_threads - 1].n,
            "read, GB/s");
     for (int i = 0; i < r->n_size; i++)
-        printf(" %7.4g MB", r->size[i] / (1 << 20));
+        printf(" %6.4g MiB", r->size[i] / (1 << 20));
     printf(" %11s\n", "barrier, ns");
     for (int t = 0; t < r->n_threads; t++) {
         printf("%3d thread%-6s", r->threads[t].n, r->threads[t].n == 1 ? "" : "s");
@@ -78,6 +78,10 @@ static void print_model(const struct tune_result *r, const struct brrr_model *m)
     printf("\n%-16s %14s   (tok/s)\n", "chunk", r->phase[0].name);
     for (int i = 0; i < r->n_chunk; i++)
         printf("%-16d %14.1f\n", r->chunk[i].rows, r->chunk[i].tok_s);
+    printf("\n%-16s %14s %14s   (tok/s)\n", "prefetch, bytes", "", "decode");
+    for (int i = 0; i < r->n_ahead; i++)
+        printf("%-16d %14s %14.1f%s\n", r->ahead[i].bytes, "", r->ahead[i].tok_s,
+               i == 0 ? "   (stays unless another is clearly faster)" : "");
     bool int8 = r->phase[0].work.linear8 > 0;
     printf("\nprefill reaches %.0f %% of the %s peak (multiply-adds of the matrices)\n",
            100 * r->phase[0].work.linear_macs / r->phase[0].seconds /
@@ -126,9 +130,9 @@ static void print_table(const struct tune_result *r, const struct brrr_model *m,
     print_machine(r);
     print_model(r, m);
     print_critical(r);
-    printf("\nplan: %d thread%s to read prompts, %d to decode, chunk %d%s%s\n", r->plan.n_threads,
-           r->plan.n_threads == 1 ? "" : "s", r->plan.n_threads_decode, r->plan.chunk,
-           plan ? "\n  kept in " : " (not kept)", plan ? plan : "");
+    printf("\nplan: %d thread%s to read prompts, %d to decode, chunk %d, prefetch %d%s%s\n",
+           r->plan.n_threads, r->plan.n_threads == 1 ? "" : "s", r->plan.n_threads_decode,
+           r->plan.chunk, r->plan.ahead, plan ? "\n  kept in " : " (not kept)", plan ? plan : "");
     if (svg) printf("roofline: %s\n", svg);
 }
 

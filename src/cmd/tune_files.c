@@ -48,6 +48,7 @@ static json_t *phases_json(const struct tune_result *r)
 static json_t *tried_json(const struct tune_result *r)
 {
     json_t *threads = json_array(), *chunks = json_array(), *batches = json_array();
+    json_t *aheads = json_array();
 
     for (int i = 0; i < r->n_threads; i++)
         json_array_append_new(threads, json_pack("{s:i, s:f, s:f}", "threads", r->threads[i].n,
@@ -56,13 +57,16 @@ static json_t *tried_json(const struct tune_result *r)
     for (int i = 0; i < r->n_chunk; i++)
         json_array_append_new(chunks, json_pack("{s:i, s:f}", "chunk", r->chunk[i].rows,
                                                 "prefill_tok_s", r->chunk[i].tok_s));
+    for (int i = 0; i < r->n_ahead; i++)
+        json_array_append_new(aheads, json_pack("{s:i, s:f}", "bytes", r->ahead[i].bytes,
+                                                "decode_tok_s", r->ahead[i].tok_s));
     for (int i = 0; i < r->n_batch; i++)
         json_array_append_new(batches,
                               json_pack("{s:i, s:f, s:f, s:f}", "batch", r->batch[i].n, "tok_s",
                                         r->batch[i].n / r->batch[i].step_s, "step_s",
                                         r->batch[i].step_s, "bound_s", r->batch[i].bound_s));
-    return json_pack("{s:i, s:o, s:o, s:o}", "n_prompt", r->n_prompt, "threads", threads, "chunks",
-                     chunks, "batches", batches);
+    return json_pack("{s:i, s:o, s:o, s:o, s:o}", "n_prompt", r->n_prompt, "threads", threads,
+                     "chunks", chunks, "prefetch", aheads, "batches", batches);
 }
 
 /* Paths may be any bytes, JSON may not: such a path is left out. */
@@ -78,15 +82,16 @@ json_t *tune_json(const struct tune_result *r, const struct brrr_model *m, const
     const struct machine_limits *l = &r->limits;
 
     return json_pack(
-        "{s:o, s:o, s:s, s:s, s:{s:i, s:f, s:f, s:f, s:f}, s:o, s:o, s:{s:i, s:i, s:i}, "
+        "{s:o, s:o, s:s, s:s, s:{s:i, s:f, s:f, s:f, s:f}, s:o, s:o, s:{s:i, s:i, s:i, s:i}, "
         "s:{s:f, s:f}, s:o, s:o}",
         "machine", machine_json(r), "model", path_json(tune_model_name(m)), "profile",
         model_profile(m->model), "kernels", m->model->kernels.isa, "limits", "threads",
         l->n_threads, "read_gb_s", l->read, "int8_gmac_s", l->dot8, "f32_gmac_s", l->fma,
         "barrier_ns", l->barrier_ns, "tried", tried_json(r), "phases", phases_json(r), "plan",
         "threads_prefill", r->plan.n_threads, "threads_decode", r->plan.n_threads_decode, "chunk",
-        r->plan.chunk, "critical_batch", "predicted", r->plan.batch_predicted, "measured",
-        r->plan.batch_measured, "plan_file", path_json(plan), "svg_file", path_json(svg));
+        r->plan.chunk, "prefetch_bytes", r->plan.ahead, "critical_batch", "predicted",
+        r->plan.batch_predicted, "measured", r->plan.batch_measured, "plan_file", path_json(plan),
+        "svg_file", path_json(svg));
 }
 
 /* --- SVG --- */

@@ -23,6 +23,7 @@ struct engine_opts {
     int chunk;            /* 0: 256                                                 */
     int n_parallel;       /* 0: 1                                                   */
     int kv_type;          /* enum kv_type                                           */
+    int ahead;            /* bytes to fetch ahead of few rows; 0: MATMUL_AHEAD      */
 };
 
 /* Where a request's time went. */

@@ -14,11 +14,15 @@ enum {
     PROMPT = 512, /* tokens of the prompt that is timed                          */
     STEPS = 24,   /* decoded in a run at most; the first is not timed            */
     LEAST_STEPS = 3,
+    AHEAD_ROUNDS = 5, /* differences are small                                   */
     MIB = 1 << 20,
 };
 static const double STEP_BUDGET_S = 0.4; /* of one run of decoding */
 static const double LONG_S = 1;          /* a prompt that takes longer is timed once */
 static const double SLACK = 0.02;        /* noise of a median on a machine at rest */
+/* What must be gained to leave the default distance: the best one may differ from hour to hour, and
+ * a wrong one costs much more than a better one gains. */
+static const double SLACK_AHEAD = 0.05;
 
 struct tuner {
     const struct brrr_model *m;
@@ -237,12 +241,14 @@ static enum brrr_status time_prefill(struct tuner *t, int n_threads, int chunk, 
 }
 
 /* The median time of a step in which each of `batch` sequences decodes one token. */
-static enum brrr_status time_decode(struct tuner *t, int n_threads, int batch, double *seconds,
-                                    struct brrr_error *err)
+static enum brrr_status time_decode(struct tuner *t, int n_threads, int batch, int ahead,
+                                    double *seconds, struct brrr_error *err)
 {
-    struct engine_opts eo = {
-        .n_threads = n_threads, .ctx = STEPS + 2, .n_parallel = batch, .kv_type = t->o->kv_type
-    };
+    struct engine_opts eo = { .n_threads = n_threads,
+                              .ctx = STEPS + 2,
+                              .n_parallel = batch,
+                              .kv_type = t->o->kv_type,
+                              .ahead = ahead };
     struct engine_event ev[LIMIT_PARALLEL];
     double step[STEPS], spent = 0, t0;
     struct brrr_engine *e;
@@ -274,7 +280,7 @@ static enum brrr_status tune_threads(struct tuner *t, struct brrr_error *err)
     for (int round = 0; round < t->rounds; round++)
         for (int i = 0; !st && i < r->n_threads; i++) {
             st = time_prefill(t, r->threads[i].n, 0, &prefill[i][round], err);
-            if (!st) st = time_decode(t, r->threads[i].n, 1, &decode[i][round], err);
+            if (!st) st = time_decode(t, r->threads[i].n, 1, 0, &decode[i][round], err);
         }
     if (st) return st;
     for (int i = 0; i < r->n_threads; i++)
@@ -307,6 +313,27 @@ static enum brrr_status tune_chunks(struct tuner *t, struct brrr_error *err)
     return BRRR_OK;
 }
 
+/* The default first: it stays unless another one is clearly better. */
+static enum brrr_status tune_ahead(struct tuner *t, struct brrr_error *err)
+{
+    static const int bytes[TUNE_AHEADS] = { MATMUL_AHEAD, 1024, 2048, 4096, 16384 };
+    struct tune_result *r = t->r;
+    double seconds[TUNE_AHEADS][AHEAD_ROUNDS], rate[TUNE_AHEADS];
+    int rounds = t->rounds == 1 ? 1 : AHEAD_ROUNDS;
+    enum brrr_status st = BRRR_OK;
+
+    for (int round = 0; round < rounds; round++)
+        for (int i = 0; !st && i < TUNE_AHEADS; i++)
+            st = time_decode(t, r->plan.n_threads_decode, 1, bytes[i], &seconds[i][round], err);
+    if (st) return st;
+    for (int i = 0; i < TUNE_AHEADS; i++) {
+        rate[i] = 1 / median(seconds[i], rounds);
+        r->ahead[r->n_ahead++] = (struct tune_ahead){ bytes[i], rate[i] };
+    }
+    r->plan.ahead = bytes[tune_choose(rate, TUNE_AHEADS, SLACK_AHEAD)];
+    return BRRR_OK;
+}
+
 static enum brrr_status tune_batches(struct tuner *t, struct brrr_error *err)
 {
     static const int size[TUNE_BATCHES] = { 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64 };
@@ -316,7 +343,8 @@ static enum brrr_status tune_batches(struct tuner *t, struct brrr_error *err)
 
     for (int round = 0; round < t->rounds; round++)
         for (int i = 0; !st && i < TUNE_BATCHES; i++)
-            st = time_decode(t, r->plan.n_threads_decode, size[i], &seconds[i][round], err);
+            st = time_decode(t, r->plan.n_threads_decode, size[i], r->plan.ahead,
+                             &seconds[i][round], err);
     if (st) return st;
     for (int i = 0; i < TUNE_BATCHES; i++)
         r->batch[r->n_batch++] =
@@ -388,7 +416,7 @@ enum brrr_status tune_run(struct tune_result *out, const struct brrr_model *m,
     out->n_threads = tune_thread_list(list, most);
     choose_sizes(&t);
     t.total = out->n_threads * (out->n_size + 2 * ROUNDS) + kernels_n_isas + 2 +
-              ROUNDS * (TUNE_CHUNKS + TUNE_BATCHES);
+              ROUNDS * (TUNE_CHUNKS + TUNE_BATCHES) + AHEAD_ROUNDS * TUNE_AHEADS;
     for (int i = 0; i < out->n_threads; i++)
         out->threads[i].n = list[i];
     st = measure_reads(&t, err);
@@ -396,6 +424,7 @@ enum brrr_status tune_run(struct tune_result *out, const struct brrr_model *m,
     if (!st) st = tune_threads(&t, err);
     if (!st) st = measure_limits(&t, err);
     if (!st) st = tune_chunks(&t, err);
+    if (!st) st = tune_ahead(&t, err);
     if (!st) st = tune_batches(&t, err);
     if (!st) st = measure_limits(&t, err);
     if (st) return st;

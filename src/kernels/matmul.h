@@ -49,6 +49,7 @@ struct matmul_args {
     dequant_fn *dequant; /* f32 path only: kernels->dequant[type], so that a kernel stays
                             free of tables                                              */
     int add;             /* 0: y = result; 1: y = y + result (one rounding after the chain) */
+    int ahead;           /* few rows of int8: bytes to fetch ahead of the weights; 0: none  */
     void *scratch;       /* MATMUL_SCRATCH(k) bytes, 64-byte aligned, private to the worker */
 };
 
@@ -68,6 +69,9 @@ enum { FLOATS_K = 256, FLOATS_GROUPS = 16, FLOATS_ROWS = 192, FLOATS_TILE = 12 }
 #define FLOATS_SCRATCH                                                                 \
     ((size_t)4 * (FLOATS_GROUPS * R16 * FLOATS_K + FLOATS_GROUPS * R16 * FLOATS_ROWS + \
                   FLOATS_TILE * FLOATS_K))
+
+/* What is fetched ahead where nobody has measured what is best (`brrr tune` does). */
+enum { MATMUL_AHEAD = 8192 };
 
 /* A group of k weights as f32, or three as bytes with their scales, and room to spare. */
 #define MATMUL_SCRATCH(k) ((size_t)(k)*32 * 4 + (size_t)(k)*16 + 8192 + FLOATS_SCRATCH)

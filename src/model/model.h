@@ -98,6 +98,7 @@ struct step_opts {
     int max_row, max_out; /* rows, rows of logits                         */
     int ctx;              /* positions of a sequence (longrope looks at it) */
     int n_workers;        /* of the pool that will run it                 */
+    int ahead;            /* of few rows (struct matmul_args)             */
 };
 struct step;
 enum brrr_status step_new(struct step **out, const struct model *m, const struct step_opts *o,

@@ -112,6 +112,7 @@ static void multiply(struct worker *w, const struct product *p, struct act a, in
                                 .g1 = g1,
                                 .type = m->type,
                                 .add = p->add,
+                                .ahead = w->s->o.ahead,
                                 .dequant = k->dequant[m->type],
                                 .scratch = w->scratch };
 

@@ -39,6 +39,7 @@ def test_json(tuned):
     assert limits["int8_gmac_s"] > 0
     assert plan["threads_prefill"] in threads
     assert plan["chunk"] in {c["chunk"] for c in tuned["tried"]["chunks"]}
+    assert plan["prefetch_bytes"] in {a["bytes"] for a in tuned["tried"]["prefetch"]}
     batches = tuned["tried"]["batches"]
     assert [b["batch"] for b in batches] == [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64]
     rates = [b["tok_s"] for b in batches]
@@ -58,15 +59,23 @@ def test_drawing(tuned):
         assert name in text
 
 
-def test_plan_is_used_and_said(brrr, cache, tuned):
+# Every verb that runs steps, but for chat, which wants somebody to talk to.
+STEPS = {"logits": ["--jsonl"], "run": ["--raw", "-n", "2", "hello"], "run lines": ["--jsonl"],
+         "bench": ["-p", "4", "-n", "2", "-r", "1"], "ppl": ["-f", ROOT / "LICENSE", "-c", "64"]}
+
+
+@pytest.mark.parametrize("verb", STEPS)
+def test_plan_is_used_and_said(brrr, cache, tuned, verb):
     env = {"XDG_CACHE_HOME": cache}
     plan = tuned["plan"]
-    p = brrr(["logits", "-m", TINY, "--jsonl", "-v"], input=LINE, env=env)
+    args = [verb.split()[0], "-m", TINY, "-q", *STEPS[verb]]
+    line = b'{"prompt": "hello"}\n' if verb == "run lines" else LINE
+    p = brrr([*args, "-v"], input=line, env=env)
     assert p.returncode == OK
     says = (f"plan: {plan['threads_prefill']} threads to read, {plan['threads_decode']} to decode, "
-            f"chunk {plan['chunk']} ({tuned['plan_file']})")
+            f"chunk {plan['chunk']}, prefetch {plan['prefetch_bytes']} ({tuned['plan_file']})")
     assert says in p.stderr.decode()
-    assert brrr(["logits", "-m", TINY, "--jsonl"], input=LINE, env=env).stderr == b""
+    assert b"plan" not in brrr(args, input=line, env=env).stderr
 
 
 def test_without_a_plan(brrr, tmp_path):

@@ -83,7 +83,8 @@ static void run(struct ktest *t, const struct kernels *k, const struct job *j, f
                              .n = j->n,
                              .g0 = g0,
                              .g1 = g1,
-                             .add = j->add };
+                             .add = j->add,
+                             .ahead = g0 % 2 * MATMUL_AHEAD };
 
     a.scratch = scratch_for(t, j);
     k->matmul[j->qt](&a);
@@ -287,6 +288,7 @@ static void bench_shape(struct ktest *t, enum qtype qt, int m, int n, int k)
                                    .k = k,
                                    .n = n,
                                    .g1 = ng,
+                                   .ahead = MATMUL_AHEAD,
                                    .scratch = kt_out_bytes(t, MATMUL_SCRATCH(k)) };
     struct kt_speed s = { bench_call, &j, bytes, (double)m * n * k };
     kt_bench(t, &s, "%-5s m=%-3d n=%-6d k=%-4d", qtypes[qt].name, m, n, k);

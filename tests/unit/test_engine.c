@@ -92,6 +92,8 @@ static void same_bits_everywhere(const struct tiny_spec *spec, bool f32)
         { .n_threads = 3, .chunk = 19, .n_parallel = 2 },
         { .n_threads = 3, .n_threads_decode = 1, .chunk = 40, .n_parallel = 2 },
         { .n_threads = 1, .n_threads_decode = 2, .chunk = 40, .n_parallel = 3 },
+        { .n_threads = 2, .chunk = 256, .ahead = 1 },
+        { .n_threads = 2, .chunk = 256, .ahead = LIMIT_AHEAD },
     };
     struct trace want[3], got[3];
     struct brrr_model m;

@@ -24,7 +24,7 @@
 static char home[] = "/tmp/brrr-plan-XXXXXX";
 static struct tiny tiny;
 static struct brrr_model model;
-static const struct plan written = { 3, 2, 128, 8.25, 9.5 };
+static const struct plan written = { 3, 2, 128, 4096, 8.25, 9.5 };
 
 static int setup(void **state)
 {
@@ -127,10 +127,11 @@ static void what_does_not_fit_is_refused(void **state)
     static const struct {
         const char *from, *to, *why;
     } cases[] = {
-        { "\"brrr_plan\": 1", "\"brrr_plan\": 2", "format 2" },
-        { "\"brrr_plan\": 1", "\"brrr_plan\": 4294967297", "format 4294967297" },
-        { "\"brrr_plan\": 1", "\"brrr_plan\": 2, \"more\": 1", "format 2" },
-        { "\"brrr_plan\": 1", "\"brrr_plan\": 1.0", "nteger" },
+        { "\"brrr_plan\": 2", "\"brrr_plan\": 1", "format 1, this program reads 2" },
+        { "\"brrr_plan\": 2", "\"brrr_plan\": 3", "format 3" },
+        { "\"brrr_plan\": 2", "\"brrr_plan\": 4294967297", "format 4294967297" },
+        { "\"brrr_plan\": 2", "\"brrr_plan\": 3, \"more\": 1", "format 3" },
+        { "\"brrr_plan\": 2", "\"brrr_plan\": 2.0", "nteger" },
         { "\"threads_prefill\": 3", "\"threads_prefill\": 4294967299", "out of range" },
         { "\"chunk\": 128", "\"chunk\": -4294967168", "out of range" },
         { "\"threads_prefill\": 3", "\"threads_prefill\": 0", "out of range" },
@@ -142,6 +143,9 @@ static void what_does_not_fit_is_refused(void **state)
         { "\"threads_decode\": 2", "\"threads_decode\": -1", "out of range" },
         { "\"chunk\": 128", "\"chunk\": 4097", "out of range" },
         { "\"chunk\": 128", "\"chunk\": 1e3", "nteger" },
+        { "\"prefetch_bytes\": 4096", "\"prefetch_bytes\": 0", "out of range" },
+        { "\"prefetch_bytes\": 4096", "\"prefetch_bytes\": 1048577", "out of range" },
+        { "\"prefetch_bytes\": 4096,", "", "prefetch_bytes" },
         { "\"predicted\": 8.25", "\"predicted\": -1", "out of range" },
         { "\"measured\": 9.5", "\"measured\": 1e300", "out of range" },
         { "\"measured\": 9.5", "\"measured\": null", "eal" },

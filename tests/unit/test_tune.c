@@ -101,6 +101,10 @@ static void a_model_is_tuned(void **state)
     assert_in_range(r.plan.n_threads, 1, 2);
     assert_in_range(r.plan.n_threads_decode, 1, 2);
     assert_int_equal(r.limits.n_threads, MAX(r.plan.n_threads, r.plan.n_threads_decode));
+    bool tried = false;
+    for (int i = 0; i < r.n_ahead; i++)
+        tried = tried || (r.ahead[i].bytes == r.plan.ahead && r.ahead[i].tok_s > 0);
+    assert_true(tried);
     assert_true(r.plan.chunk == 64); /* longer chunks than the prompt are not tried */
     assert_true(r.plan.batch_predicted > 0 && r.plan.batch_measured > 0);
     o.progress = count_progress;
