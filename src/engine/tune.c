@@ -158,11 +158,12 @@ static enum brrr_status measure_peaks(struct tuner *t, struct brrr_error *err)
     struct tune_result *r = t->r;
     int n = r->threads[r->n_threads - 1].n;
     struct pool *one = NULL, *all = NULL;
+    struct kernels k = { 0 };
     enum brrr_status st;
 
     if ((st = pool_new(&one, 1, err)) || (st = pool_new(&all, n, err))) goto end;
+    /* Each on top of the weaker ones, as kernels_select() fills the table. */
     for (int i = 0; i < kernels_n_isas && r->n_isa < TUNE_ISAS; i++) {
-        struct kernels k = { 0 };
         if (kernels_isas[i].needs & ~cpu_features()) continue;
         kernels_isas[i].fill(&k);
         r->isa[r->n_isa++] =
