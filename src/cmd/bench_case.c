@@ -155,6 +155,7 @@ static void count_step(struct run *r, int n_seq, int past, int n_chunk, int n_ou
     struct step_work d = machine_step_work(m, &decode), p = machine_step_work(m, &chunk);
     struct step_work *sum = &r->work.sum;
     sum->macs8 += d.macs8 + p.macs8;
+    sum->macs16 += d.macs16 + p.macs16;
     sum->macs32 += d.macs32 + p.macs32;
     sum->kv_bytes += d.kv_bytes + p.kv_bytes;
     sum->weight_bytes += MAX(d.weight_bytes, p.weight_bytes); /* both read the same */

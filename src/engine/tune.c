@@ -167,8 +167,9 @@ static enum brrr_status measure_peaks(struct tuner *t, struct brrr_error *err)
         if (kernels_isas[i].needs & ~cpu_features()) continue;
         kernels_isas[i].fill(&k);
         r->isa[r->n_isa++] =
-            (struct tune_isa){ kernels_isas[i].name, machine_dot8(one, &k, 0.1),
-                               machine_dot8(all, &k, 0.1), machine_fma(one, &k, 0.1),
+            (struct tune_isa){ kernels_isas[i].name,       machine_dot8(one, &k, 0.1),
+                               machine_dot8(all, &k, 0.1), machine_bf16(one, &k, 0.1),
+                               machine_bf16(all, &k, 0.1), machine_fma(one, &k, 0.1),
                                machine_fma(all, &k, 0.1) };
         if ((st = advance(t, err))) goto end;
     }
@@ -340,6 +341,7 @@ static enum brrr_status measure_limits(struct tuner *t, int n_threads, struct br
     pool_free(pool);
     if (l->n_threads == n_threads) {
         now.dot8 = MAX(now.dot8, l->dot8);
+        now.bf16 = MAX(now.bf16, l->bf16);
         now.fma = MAX(now.fma, l->fma);
         now.read = MAX(now.read, l->read);
         now.barrier_ns = MIN(now.barrier_ns, l->barrier_ns);
@@ -354,6 +356,7 @@ static enum brrr_status measure_limits(struct tuner *t, int n_threads, struct br
 static void add_work(struct step_work *sum, const struct step_work *w)
 {
     sum->macs8 += w->macs8;
+    sum->macs16 += w->macs16;
     sum->macs32 += w->macs32;
     sum->linear_macs += w->linear_macs;
     sum->weight_bytes += w->weight_bytes;
