@@ -199,6 +199,34 @@ static void check_shape(struct ktest *t, struct job j, int kind, bool small)
     kt_reset(t);
 }
 
+/*
+ * The smallest normal number, 2^-126, less i 2^-156. With 24 bits the result's last one is 2^-150,
+ * 64 of these: up to half of it, a tie, it rounds back to a normal number and stays; more is
+ * flushed.
+ */
+static void check_tiny(struct ktest *t)
+{
+    enum { M = 64 };
+    uint16_t w[R16][2];
+    float x[M][2], y[M][R16];
+    struct job j = { .m = M, .n = R16, .k = 2, .file = (uint8_t *)w, .qt = QT_BF16, .ld = R16 };
+    void *packed = kt_in(t, bf16_bytes(M, 2));
+
+    for (int r = 0; r < R16; r++)
+        w[r][0] = f32_to_bf16(0x1p-63f), w[r][1] = f32_to_bf16(-0x1p-78f);
+    for (int i = 0; i < M; i++)
+        x[i][0] = 0x1p-63f, x[i][1] = (float)(i + 1) * 0x1p-78f;
+    pack(t->ref, packed, x[0], M, 2);
+    j.args = (struct matmul_args){
+        .ld_y = R16, .w = pack_weights(t, &j), .x = packed, .m = M, .k = 2, .n = R16
+    };
+    run(t->got, &j, y[0], 0, 1);
+    for (int i = 0; i < M; i++)
+        kt_true(t, y[i][i % R16] == (i + 1 <= 32 ? 0x1p-126f : 0), "2^-126 - %d 2^-156 became %a",
+                i + 1, (double)y[i][i % R16]);
+    kt_reset(t);
+}
+
 /* Flushing to zero must end with the kernel that asks for it. */
 static void check_subnormals_live(struct ktest *t)
 {
@@ -254,6 +282,7 @@ void test_matmul_bf16(struct ktest *t)
         struct job j = { .qt = types[q], .m = 67, .n = 65, .k = 1536 };
         check_shape(t, j, 0, false);
     }
+    check_tiny(t);
     check_subnormals_live(t);
     for (size_t i = 0; t->bench && i < COUNT(shapes); i++)
         if (!t->c || shapes[i][0] < 4) bench_shape(t, shapes[i][0], shapes[i][1], shapes[i][2]);
