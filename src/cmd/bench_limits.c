@@ -22,6 +22,7 @@ enum brrr_status bench_limits_measure(struct bench *b, struct brrr_error *err)
     machine_measure_model(&now, pool, b->m->model);
     pool_free(pool);
     now.dot8 = MAX(now.dot8, best->dot8);
+    now.bf16 = MAX(now.bf16, best->bf16);
     now.fma = MAX(now.fma, best->fma);
     now.read = MAX(now.read, best->read);
     if (best->barrier_ns > 0) now.barrier_ns = MIN(now.barrier_ns, best->barrier_ns);

@@ -275,8 +275,10 @@ static int plot_itl(const struct bench *b, const char *dir)
 /* The roof over the intensities from `lo` to `hi`; all cases run on the same kind of numbers. */
 static void add_roof(struct draft *d, const struct bench *b, double lo, double hi)
 {
-    bool int8 = b->n_done > 0 && b->c[0].work.sum.linear8 > 0;
-    double read = b->limits.read, peak = int8 ? b->limits.dot8 : b->limits.fma;
+    static const struct step_work none;
+    const char *kind;
+    double read = b->limits.read,
+           peak = machine_peak(&b->limits, b->n_done ? &b->c[0].work.sum : &none, &kind);
     double ridge = peak / read;
     char label[MAX_NAME];
     struct svg_series *s;
@@ -289,7 +291,7 @@ static void add_roof(struct draft *d, const struct bench *b, double lo, double h
     add_point(s, lo, lo * read);
     add_point(s, ridge, peak);
     add_point(s, 2 * MAX(hi, ridge), peak);
-    snprintf(label, sizeof(label), "%s peak %.0f G/s", int8 ? "int8" : "f32", peak);
+    snprintf(label, sizeof(label), "%s peak %.0f G/s", kind, peak);
     add_guide(d, false, peak, label);
 }
 

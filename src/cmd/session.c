@@ -12,10 +12,22 @@
 #include "cmd/term.h"
 #include "engine/plan.h"
 
+/* What --precision may be; the first is the default. -1: none of them. */
+static int precision_find(const struct options *o)
+{
+    static const char *const names[] = {
+        [BRRR_PRECISION_Q8] = "q8", [BRRR_PRECISION_F32] = "f32", [BRRR_PRECISION_BF16] = "bf16"
+    };
+
+    for (size_t i = 0; o->precision && i < COUNT(names); i++)
+        if (strcmp(o->precision, names[i]) == 0) return (int)i;
+    return o->precision ? -1 : BRRR_PRECISION_Q8;
+}
+
 int session_open(struct brrr_model **m, const struct options *o)
 {
     struct progress bar;
-    struct brrr_model_opts mo = { .precision_f32 = o->precision && strcmp(o->precision, "f32") == 0,
+    struct brrr_model_opts mo = { .precision = precision_find(o),
                                   .n_threads = o->n_threads,
                                   .progress = progress_callback,
                                   .progress_arg = &bar };
@@ -32,16 +44,16 @@ int session_open(struct brrr_model **m, const struct options *o)
 
 int session_engine_opts(struct engine_opts *eo, const struct options *o)
 {
-    bool f32 = o->precision && strcmp(o->precision, "f32") == 0;
-    const char *kv = o->kv_type ? o->kv_type : f32 ? "f32" : "f16";
+    int precision = precision_find(o);
+    const char *kv = o->kv_type ? o->kv_type : precision == BRRR_PRECISION_F32 ? "f32" : "f16";
 
     *eo = (struct engine_opts){ .n_threads = o->n_threads,
                                 .n_threads_decode = o->n_threads_decode,
                                 .ctx = o->ctx,
                                 .chunk = o->chunk,
                                 .n_parallel = o->parallel };
-    if (o->precision && !f32 && strcmp(o->precision, "q8") != 0)
-        return cmd_usage(o->verb, "--precision is 'q8' or 'f32', not '%s'", o->precision);
+    if (precision < 0)
+        return cmd_usage(o->verb, "--precision is 'q8', 'f32' or 'bf16', not '%s'", o->precision);
     eo->kv_type = kv_type_find(kv);
     if (eo->kv_type == KV_TYPES)
         return cmd_usage(o->verb, "--kv-type is 'f16', 'bf16', 'f32' or 'int8', not '%s'", kv);

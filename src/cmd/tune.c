@@ -55,18 +55,19 @@ static void print_machine(const struct tune_result *r)
         if (r->threads[t].n > 1) printf(" %11.0f", r->threads[t].barrier_ns);
         putchar('\n');
     }
-    printf("\n%-16s %14s %14s %14s %14s\n", "peak, GMAC/s", "int8, 1 thread", "int8, all",
-           "f32, 1 thread", "f32, all");
+    printf("\n%-18s %14s %10s %14s %10s %14s %10s\n", "peak, GMAC/s", "int8, 1 thread", "int8, all",
+           "bf16, 1 thread", "bf16, all", "f32, 1 thread", "f32, all");
     for (int i = 0; i < r->n_isa; i++)
-        printf("kernels %-8s %14.1f %14.1f %14.1f %14.1f\n", r->isa[i].name, r->isa[i].dot8_one,
-               r->isa[i].dot8_all, r->isa[i].fma_one, r->isa[i].fma_all);
+        printf("kernels %-10s %14.1f %10.1f %14.1f %10.1f %14.1f %10.1f\n", r->isa[i].name,
+               r->isa[i].dot8_one, r->isa[i].dot8_all, r->isa[i].bf16_one, r->isa[i].bf16_all,
+               r->isa[i].fma_one, r->isa[i].fma_all);
 }
 
 static void print_model(const struct tune_result *r, const struct brrr_model *m)
 {
     const struct machine_limits *l = &r->limits;
     char clean[TERM_ROOM(256)];
-    const char *name = tune_model_name(m);
+    const char *name = tune_model_name(m), *kind;
     size_t n = term_clean(clean, name, MIN(strlen(name), 256));
 
     printf("\nmodel: %.*s, profile %s, kernels %s\n\n", (int)n, clean, model_profile(m->model),
@@ -82,11 +83,9 @@ static void print_model(const struct tune_result *r, const struct brrr_model *m)
     for (int i = 0; i < r->n_ahead; i++)
         printf("%-16d %14s %14.1f%s\n", r->ahead[i].bytes, "", r->ahead[i].tok_s,
                i == 0 ? "   (stays unless another is clearly faster)" : "");
-    bool int8 = r->phase[0].work.linear8 > 0;
+    double peak = machine_peak(l, &r->phase[0].work, &kind);
     printf("\nprefill reaches %.0f %% of the %s peak (multiply-adds of the matrices)\n",
-           100 * r->phase[0].work.linear_macs / r->phase[0].seconds /
-               ((int8 ? l->dot8 : l->fma) * 1e9),
-           int8 ? "int8" : "f32");
+           100 * r->phase[0].work.linear_macs / r->phase[0].seconds / (peak * 1e9), kind);
     printf("\n%-16s %14s %14s %14s %14s\n", "decode, batch", "tok/s, summed", "ms a step",
            "bound, ms", "of the bound");
     for (int i = 0; i < r->n_batch; i++) {
@@ -94,9 +93,9 @@ static void print_model(const struct tune_result *r, const struct brrr_model *m)
         printf("%-16d %14.1f %14.2f %14.2f %12.0f %%\n", b->n, b->n / b->step_s, 1e3 * b->step_s,
                1e3 * b->bound_s, 100 * b->bound_s / b->step_s);
     }
-    printf("bound: the roofline of %d thread%s, reads at %.1f GB/s, int8 at %.0f and f32 at %.0f "
-           "GMAC/s\n",
-           l->n_threads, l->n_threads == 1 ? "" : "s", l->read, l->dot8, l->fma);
+    printf("bound: the roofline of %d thread%s, reads at %.1f GB/s, int8 at %.0f, bf16 at %.0f "
+           "and f32 at %.0f GMAC/s\n",
+           l->n_threads, l->n_threads == 1 ? "" : "s", l->read, l->dot8, l->bf16, l->fma);
 }
 
 /* B* with its numbers in the formula, and the knee. */

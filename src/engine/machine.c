@@ -50,6 +50,22 @@ static void dot8_program(void *arg, int worker, int n_workers)
         p->k->probe_dot8(&a);
 }
 
+/* 1 x 1/2 + 1 x 1/2 until adding one more rounds away: the same speed, and never subnormal. */
+static void bf16_program(void *arg, int worker, int n_workers)
+{
+    const struct peak *p = arg;
+    struct probe_bf16_args a;
+
+    (void)worker, (void)n_workers;
+    for (size_t i = 0; i < sizeof(a.w) / sizeof(uint32_t); i++)
+        (&a.w[0][0][0][0])[i] = 0x3f803f80;
+    for (size_t i = 0; i < sizeof(a.x) / sizeof(uint32_t); i++)
+        (&a.x[0][0][0])[i] = 0x3f003f00;
+    a.n_block = p->n_block;
+    for (int i = 0; i < p->n_call; i++)
+        p->k->probe_bf16(&a);
+}
+
 static void fma_program(void *arg, int worker, int n_workers)
 {
     const struct peak *p = arg;
@@ -84,6 +100,11 @@ static double peak(struct pool *pool, const struct kernels *k, pool_fn *fn, doub
 double machine_dot8(struct pool *pool, const struct kernels *k, double budget_s)
 {
     return peak(pool, k, dot8_program, PROBE_DOT8_MACS, budget_s);
+}
+
+double machine_bf16(struct pool *pool, const struct kernels *k, double budget_s)
+{
+    return peak(pool, k, bf16_program, PROBE_BF16_MACS, budget_s);
 }
 
 double machine_fma(struct pool *pool, const struct kernels *k, double budget_s)
@@ -166,6 +187,7 @@ void machine_measure(struct machine_limits *out, struct pool *pool, const struct
 {
     *out = (struct machine_limits){ .n_threads = pool_n_workers(pool), .isa = k->isa };
     out->dot8 = machine_dot8(pool, k, 0.1);
+    out->bf16 = machine_bf16(pool, k, 0.1);
     out->fma = machine_fma(pool, k, 0.1);
     out->read = machine_read(pool, k, mem, n_bytes, READ_BUDGET_S);
     out->read_bytes = (double)n_bytes;
@@ -188,9 +210,18 @@ void machine_measure_model(struct machine_limits *out, struct pool *pool, const 
 
 /* --- what a step asks --- */
 
-static bool in_int8(const struct matrix *m)
+/* The multiply-adds of a matrix, by the numbers that they are on. */
+static void count_matrix(struct step_work *w, const struct matrix *m, double macs)
 {
-    return m->packed && !m->wide;
+    if (m->bf16) {
+        w->macs16 += macs;
+        w->linear16 += macs;
+    } else if (m->packed && !m->wide) {
+        w->macs8 += macs;
+        w->linear8 += macs;
+    } else {
+        w->macs32 += macs;
+    }
 }
 
 static struct step_work linear_work(const struct model *m, const struct model_cost *c, double rows,
@@ -200,10 +231,8 @@ static struct step_work linear_work(const struct model *m, const struct model_co
                            .weight_bytes = c->layer_bytes + (out > 0 ? c->head_bytes : 0) };
 
     /* The matrices of the layers are of one kind, but for rare mixtures of types. */
-    w.linear8 = (in_int8(&m->layer[0].wq) ? rows * c->linear_macs : 0) +
-                (in_int8(&m->g.lm_head) ? out * c->head_macs : 0);
-    w.macs8 = w.linear8;
-    w.macs32 = w.linear_macs - w.linear8;
+    count_matrix(&w, &m->layer[0].wq, rows * c->linear_macs);
+    count_matrix(&w, &m->g.lm_head, out * c->head_macs);
     return w;
 }
 
@@ -225,16 +254,28 @@ struct step_work machine_step_work(const struct model *m, const struct step_shap
 void machine_add_work(struct step_work *sum, const struct step_work *w)
 {
     sum->macs8 += w->macs8;
+    sum->macs16 += w->macs16;
     sum->macs32 += w->macs32;
     sum->linear_macs += w->linear_macs;
     sum->linear8 += w->linear8;
+    sum->linear16 += w->linear16;
     sum->weight_bytes += w->weight_bytes;
     sum->kv_bytes += w->kv_bytes;
 }
 
+double machine_peak(const struct machine_limits *l, const struct step_work *w, const char **name)
+{
+    const char *kind = w->linear8 > 0 ? "int8" : w->linear16 > 0 ? "bf16" : "f32";
+
+    if (name) *name = kind;
+    return w->linear8 > 0 ? l->dot8 : w->linear16 > 0 ? l->bf16 : l->fma;
+}
+
 static double compute_seconds(const struct machine_limits *l, const struct step_work *w)
 {
-    return (w->macs8 / l->dot8 + w->macs32 / l->fma) * 1e-9;
+    double bf16 = w->macs16 > 0 ? w->macs16 / l->bf16 : 0;
+
+    return (w->macs8 / l->dot8 + bf16 + w->macs32 / l->fma) * 1e-9;
 }
 
 double machine_step_seconds(const struct machine_limits *l, const struct step_work *w)

@@ -162,16 +162,18 @@ static enum brrr_status measure_peaks(struct tuner *t, struct brrr_error *err)
     struct tune_result *r = t->r;
     int n = r->threads[r->n_threads - 1].n;
     struct pool *one = NULL, *all = NULL;
+    struct kernels k = { 0 };
     enum brrr_status st;
 
     if ((st = pool_new(&one, 1, err)) || (st = pool_new(&all, n, err))) goto end;
+    /* Each on top of the weaker ones, as kernels_select() fills the table. */
     for (int i = 0; i < kernels_n_isas && r->n_isa < TUNE_ISAS; i++) {
-        struct kernels k = { 0 };
         if (kernels_isas[i].needs & ~cpu_features()) continue;
         kernels_isas[i].fill(&k);
         r->isa[r->n_isa++] =
-            (struct tune_isa){ kernels_isas[i].name, machine_dot8(one, &k, 0.1),
-                               machine_dot8(all, &k, 0.1), machine_fma(one, &k, 0.1),
+            (struct tune_isa){ kernels_isas[i].name,       machine_dot8(one, &k, 0.1),
+                               machine_dot8(all, &k, 0.1), machine_bf16(one, &k, 0.1),
+                               machine_bf16(all, &k, 0.1), machine_fma(one, &k, 0.1),
                                machine_fma(all, &k, 0.1) };
         if ((st = advance(t, err))) goto end;
     }
@@ -368,6 +370,7 @@ static enum brrr_status measure_limits(struct tuner *t, struct brrr_error *err)
     pool_free(pool);
     if (l->n_threads == n_threads) {
         now.dot8 = MAX(now.dot8, l->dot8);
+        now.bf16 = MAX(now.bf16, l->bf16);
         now.fma = MAX(now.fma, l->fma);
         now.read = MAX(now.read, l->read);
         now.barrier_ns = MIN(now.barrier_ns, l->barrier_ns);

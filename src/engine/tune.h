@@ -24,7 +24,7 @@ enum {
     TUNE_SIZES = 8,
     TUNE_CHUNKS = 4,
     TUNE_BATCHES = 12,
-    TUNE_ISAS = 4,
+    TUNE_ISAS = 8,
     TUNE_AHEADS = 5
 };
 
@@ -39,7 +39,7 @@ struct tune_threads {
 /* 1e9 multiply-adds a second with kernels of one instruction set. */
 struct tune_isa {
     const char *name;
-    double dot8_one, dot8_all, fma_one, fma_all; /* by one thread, by all */
+    double dot8_one, dot8_all, bf16_one, bf16_all, fma_one, fma_all; /* by one thread, by all */
 };
 
 struct tune_chunk {

@@ -16,8 +16,9 @@
  * f32, and sum_x = (float)(sum of x) * sx. Q6_K has a scale per 16 k: two integer
  * sums and two such steps for each block, and so have Q3_K and Q2_K, which adds two
  * minima after them: acc = fma((float)-(sum of 16 x) * sx, -m, acc). matmul_f32 and the packed
- * kernels of F32, F16 and BF16: acc = fma(w, x, acc) for every k. So a row's results depend on that
- * row of x and on the weights alone.
+ * kernels of F32, F16 and BF16: acc = fma(w, x, acc) for every k; matmul_bf16 does the same on
+ * weights and activations rounded to bf16, subnormals flushed (c/bf16.h). So a row's results depend
+ * on that row of x and on the weights alone.
  */
 #ifndef KERNELS_MATMUL_H
 #define KERNELS_MATMUL_H
@@ -84,5 +85,8 @@ size_t packed_group_bytes(enum qtype t, int k);
 bool packed_wide(enum qtype t);
 /* Bytes of packed activations of m rows. */
 size_t q8_bytes(int m, int k);
+/* The same of weights and activations as bf16, of any k. */
+size_t bf16_group_bytes(int k);
+size_t bf16_bytes(int m, int k);
 
 #endif

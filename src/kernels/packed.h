@@ -17,6 +17,9 @@
  * Four values of one row are one broadcast: a kernel multiplies them with the
  * same four k of 16 weight rows. neg, shifted by the zero point, is where an
  * integer sum of (code - zero) * x starts.
+ *
+ * As bf16 a tile is one word of 32 bits for each pair of k: [(k + 1) / 2][T], the earlier of the
+ * two in the high half. pack_bf16.c draws the weights that go with them.
  */
 #ifndef KERNELS_PACKED_H
 #define KERNELS_PACKED_H
@@ -158,8 +161,14 @@ static inline size_t q8_tile_offset(int t0, int k)
     return (size_t)t0 * (size_t)(k / BLOCK_K) * Q8_BLOCK;
 }
 
+static inline size_t bf16_tile_offset(int t0, int k)
+{
+    return (size_t)t0 * (size_t)((k + 1) / 2) * sizeof(uint32_t);
+}
+
 struct kernels;
 void kernels_fill_pack(struct kernels *k);      /* pack[] of every row of packed.def      */
 void kernels_fill_pack_wide(struct kernels *k); /* pack[] of every row of packed_wide.def */
+void kernels_fill_pack_bf16(struct kernels *k); /* pack_bf16[] of the same                */
 
 #endif

@@ -26,16 +26,21 @@ enum {
 };
 
 /* True if rows of k activations are packed for the matrices that take them. */
-static bool quantises(const struct model *m, int k)
+static bool packs(const struct model *m, int k)
 {
-    return m->reads_q8 && k % Q8_GROUP == 0;
+    return m->reads_packed && (m->precision == BRRR_PRECISION_BF16 || k % Q8_GROUP == 0);
+}
+
+static void pack(const struct model *m, const struct q8_pack_args *a)
+{
+    (m->precision == BRRR_PRECISION_BF16 ? m->kernels.bf16_pack : m->kernels.q8_pack)(a);
 }
 
 /* Which rows this worker prepares, and where: all of them privately, or a share of the shared ones.
  */
 struct prep {
     float *h;
-    void *q8;
+    void *packed;
     int lo, hi;
     bool shared;
 };
@@ -44,12 +49,12 @@ static struct prep prepare(struct worker *w)
 {
     struct step *s = w->s;
     int n = step_rows(w);
-    struct prep p = { .h = w->own_h, .q8 = w->own_q8, .lo = 0, .hi = n };
+    struct prep p = { .h = w->own_h, .packed = w->own_packed, .lo = 0, .hi = n };
 
     if (n <= OWN_ROWS) return p;
     p.shared = true;
     p.h = s->h;
-    p.q8 = s->h_q8;
+    p.packed = s->h_packed;
     worker_share(w, n, Q8_TILE, &p.lo, &p.hi);
     return p;
 }
@@ -60,10 +65,12 @@ static struct act finish(struct worker *w, struct prep *p, const float *src, int
     const struct model *m = w->s->m;
     struct act a = { .f32 = src };
 
-    if (quantises(m, k)) {
-        struct q8_pack_args pack = { p->q8, src, (size_t)k, step_rows(w), k, p->lo, p->hi, 0, k };
-        m->kernels.q8_pack(&pack);
-        a.q8 = p->q8;
+    if (packs(m, k)) {
+        struct q8_pack_args args = {
+            p->packed, src, (size_t)k, step_rows(w), k, p->lo, p->hi, 0, k
+        };
+        pack(m, &args);
+        a.packed = p->packed;
     }
     if (p->shared) op_barrier(w);
     return a;
@@ -104,7 +111,7 @@ static void multiply(struct worker *w, const struct product *p, struct act a, in
     struct matmul_args args = { .y = p->y,
                                 .ld_y = (size_t)m->n,
                                 .w = m->w,
-                                .x = m->packed && !m->wide ? a.q8 : (const void *)a.f32,
+                                .x = m->packed && !m->wide ? a.packed : (const void *)a.f32,
                                 .m = p->rows,
                                 .k = m->k,
                                 .n = m->n,
@@ -117,7 +124,7 @@ static void multiply(struct worker *w, const struct product *p, struct act a, in
                                 .scratch = w->scratch };
 
     if (g0 >= g1) return;
-    (m->packed ? k->matmul[m->type] : k->matmul_f32)(&args);
+    (m->bf16 ? k->matmul_bf16 : m->packed ? k->matmul[m->type] : k->matmul_f32)(&args);
     for (int r = 0; p->bias && r < p->rows; r++)
         k->add(p->y + (size_t)r * (size_t)m->n + lo, p->bias + lo, hi - lo);
 }
@@ -214,7 +221,7 @@ static void gated_columns(struct worker *w, struct act a, const struct layer *l,
     int ff = s->m->hp.d_ff, lo = g0 * R16, hi = MIN(g1 * R16, ff), rows = step_rows(w);
     struct product gate = { s->gate, &l->w_gate, l->b_gate, rows, false };
     struct product up = { s->up, &l->w_up, l->b_up, rows, false };
-    struct q8_pack_args pack = { s->ff_q8, s->gate, (size_t)ff, rows, ff, 0, 0, lo, hi };
+    struct q8_pack_args args = { s->ff_packed, s->gate, (size_t)ff, rows, ff, 0, 0, lo, hi };
 
     multiply(w, &gate, a, g0, g1);
     multiply(w, &up, a, g0, g1);
@@ -225,8 +232,8 @@ static void gated_columns(struct worker *w, struct act a, const struct layer *l,
             (gelu ? k->gelu_mul : k->silu_mul)(row, row, s->up + (size_t)r * (size_t)ff + lo,
                                                hi - lo);
         }
-        pack.m0 = r0, pack.m1 = r1;
-        if (quantises(s->m, ff)) k->q8_pack(&pack);
+        args.m0 = r0, args.m1 = r1;
+        if (packs(s->m, ff)) pack(s->m, &args);
     }
 }
 
@@ -243,7 +250,7 @@ struct act op_gated(struct worker *w, struct act a, const struct layer *l, bool 
     while (by_pieces(w, pieces) && (i = worker_take(w, pieces)) >= 0)
         gated_columns(w, a, l, gelu, i * size, MIN((i + 1) * size, n));
     op_barrier(w);
-    return (struct act){ s->gate, quantises(s->m, s->m->hp.d_ff) ? s->ff_q8 : NULL };
+    return (struct act){ s->gate, packs(s->m, s->m->hp.d_ff) ? s->ff_packed : NULL };
 }
 
 void op_logits(struct worker *w)
@@ -261,9 +268,9 @@ void op_logits(struct worker *w)
                            (int)d, m->hp.eps);
     struct act a = { .f32 = s->h };
     if (head->packed && !head->wide) {
-        struct q8_pack_args pack = { s->h_q8, s->h, d, n_out, (int)d, lo, hi, 0, (int)d };
-        m->kernels.q8_pack(&pack);
-        a.q8 = s->h_q8;
+        struct q8_pack_args args = { s->h_packed, s->h, d, n_out, (int)d, lo, hi, 0, (int)d };
+        pack(m, &args);
+        a.packed = s->h_packed;
     }
     op_barrier(w);
     if (n_out == 0) return;

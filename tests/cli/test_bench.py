@@ -17,7 +17,7 @@ from conftest import clean_env
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TINY = ROOT / "tests/fuzz/corpus/model/llama.gguf"
-OK, USAGE, DISK = 0, 2, 8
+OK, USAGE, MODEL, DISK = 0, 2, 3, 8
 CASES = ["-p", "8,16", "-n", "4", "-d", "0,10", "-b", "1,3", "--mixed", "2", "-r", "2", "-q"]
 # (case, n_prompt, n_gen, depth, batch), in the order in which they run
 WANT = [("prefill", 8, 1, 0, 1), ("prefill", 16, 1, 0, 1),
@@ -137,6 +137,15 @@ def test_threads_of_each_case(brrr):
     assert "1 threads (2 to decode), chunk 256" in run(brrr, *args)
     rows = csv.DictReader(io.StringIO(run(brrr, *args, "-o", "csv")))
     assert [(r["case"], r["threads"]) for r in rows] == [("prefill", "1"), ("decode", "2")]
+
+
+def test_precision_is_checked(brrr):
+    """bf16 is for weights that are plain floats; these are Q4_0."""
+    args = ["bench", "-m", TINY, "-p", "8", "-n", "0", "-q", "--precision"]
+    p = brrr([*args, "bf16"])
+    assert p.returncode == MODEL and b"is of type Q" in p.stderr and b"precision bf16" in p.stderr
+    p = brrr([*args, "bf8"])
+    assert p.returncode == USAGE and b"'q8', 'f32' or 'bf16', not 'bf8'" in p.stderr
 
 
 def test_default_is_text(brrr):

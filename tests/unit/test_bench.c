@@ -82,8 +82,12 @@ static void test_shares(void **state)
     assert_float_equal(s.gen_s, 1, 1e-12);
     c.work.sum.macs32 = 0.5e9; /* another half second: now computing is the bound */
     assert_float_equal(bench_share_of(&b, &c).bound, 0.75, 1e-12);
+    assert_float_equal(bench_share_of(&b, &c).bf16, 0, 0);
     c.work.sum.linear8 = 0; /* attention on int8, no matrix */
+    c.work.sum.macs16 = c.work.sum.linear16 = 8e9;
+    b.limits.bf16 = 4;
     assert_float_equal(bench_share_of(&b, &c).int8, 0, 0);
+    assert_float_equal(bench_share_of(&b, &c).bf16, 6.0 / 8, 1e-12);
     b.limits.dot8 = 0;
     assert_float_equal(bench_share_of(&b, &c).bound, 0, 0);
     c.tok_s.n = 0;

@@ -80,7 +80,7 @@ static void run(const struct brrr_model *m, const struct engine_opts *o, int n_r
     brrr_engine_close(e);
 }
 
-static void same_bits_everywhere(const struct tiny_spec *spec, bool f32)
+static void same_bits_everywhere(const struct tiny_spec *spec, enum brrr_precision precision)
 {
     static const struct engine_opts variants[] = {
         { .n_threads = 1, .chunk = 256 },
@@ -99,11 +99,11 @@ static void same_bits_everywhere(const struct tiny_spec *spec, bool f32)
     struct brrr_model m;
     struct tiny t;
 
-    tiny_open(&m, &t, spec, f32);
+    tiny_open(&m, &t, spec, precision);
     for (size_t v = 0; v < COUNT(variants); v++) {
         struct engine_opts o = variants[v];
         o.ctx = 200;
-        o.kv_type = f32 ? KV_F32 : KV_F16;
+        o.kv_type = precision == BRRR_PRECISION_F32 ? KV_F32 : KV_F16;
         run(&m, &o, 3, v ? got : want);
         if (v) assert_memory_equal(got, want, sizeof(want));
     }
@@ -117,16 +117,18 @@ static void same_bits_everywhere(const struct tiny_spec *spec, bool f32)
 static void same_bits_llama(void **state)
 {
     (void)state;
-    same_bits_everywhere(&(struct tiny_spec){ "llama", 2, 0, 256, QT_Q4_1 }, false);
-    same_bits_everywhere(&(struct tiny_spec){ "llama", 2, 0, 256, QT_Q8_0 }, false);
-    same_bits_everywhere(&(struct tiny_spec){ "llama", 2, 0, 256, QT_F32 }, true);
+    same_bits_everywhere(&(struct tiny_spec){ "llama", 2, 0, 256, QT_Q4_1 }, BRRR_PRECISION_Q8);
+    same_bits_everywhere(&(struct tiny_spec){ "llama", 2, 0, 256, QT_Q8_0 }, BRRR_PRECISION_Q8);
+    same_bits_everywhere(&(struct tiny_spec){ "llama", 2, 0, 256, QT_F32 }, BRRR_PRECISION_F32);
+    same_bits_everywhere(&(struct tiny_spec){ "llama", 2, 0, 256, QT_F32 }, BRRR_PRECISION_BF16);
 }
 
 static void same_bits_with_windows(void **state)
 {
     (void)state;
-    same_bits_everywhere(&(struct tiny_spec){ "llama", 2, 20, 256, QT_Q4_0 }, false);
-    same_bits_everywhere(&(struct tiny_spec){ "gemma3", 7, 33, 256, QT_Q4_1 }, false);
+    same_bits_everywhere(&(struct tiny_spec){ "llama", 2, 20, 256, QT_Q4_0 }, BRRR_PRECISION_Q8);
+    same_bits_everywhere(&(struct tiny_spec){ "gemma3", 7, 33, 256, QT_Q4_1 }, BRRR_PRECISION_Q8);
+    same_bits_everywhere(&(struct tiny_spec){ "gemma3", 7, 33, 256, QT_F32 }, BRRR_PRECISION_BF16);
 }
 
 /* A window as large as the context is no window. */
@@ -138,10 +140,10 @@ static void a_wide_window_changes_nothing(void **state)
     struct tiny t;
 
     (void)state;
-    tiny_open(&m, &t, &(struct tiny_spec){ "llama", 2, 256, 256, QT_Q4_1 }, false);
+    tiny_open(&m, &t, &(struct tiny_spec){ "llama", 2, 256, 256, QT_Q4_1 }, BRRR_PRECISION_Q8);
     run(&m, &o, 1, wide);
     tiny_close(&m, &t);
-    tiny_open(&m, &t, &(struct tiny_spec){ "llama", 2, 0, 256, QT_Q4_1 }, false);
+    tiny_open(&m, &t, &(struct tiny_spec){ "llama", 2, 0, 256, QT_Q4_1 }, BRRR_PRECISION_Q8);
     run(&m, &o, 1, none);
     tiny_close(&m, &t);
     assert_memory_equal(wide, none, sizeof(wide));
@@ -160,7 +162,7 @@ static void a_small_buffer_loses_nothing(void **state)
     uint64_t id[3];
 
     (void)state;
-    tiny_open(&m, &t, &(struct tiny_spec){ "llama", 1, 0, 256, QT_Q4_1 }, false);
+    tiny_open(&m, &t, &(struct tiny_spec){ "llama", 1, 0, 256, QT_Q4_1 }, BRRR_PRECISION_Q8);
     run(&m, &o, 3, all);
     assert_int_equal(engine_open(&e, &m, &o, NULL), BRRR_OK);
     for (int i = 0; i < 3; i++)
@@ -193,7 +195,7 @@ static void the_public_header_says_the_same(void **state)
     int n_want = 0, n_got = 0, n;
 
     (void)state;
-    tiny_open(&m, &t, &(struct tiny_spec){ "llama", 1, 0, 256, QT_Q4_1 }, false);
+    tiny_open(&m, &t, &(struct tiny_spec){ "llama", 1, 0, 256, QT_Q4_1 }, BRRR_PRECISION_Q8);
     assert_int_equal(engine_open(&e, &m, &o, NULL), BRRR_OK);
     prompt_of(prompt, 20, 0);
     gen_params_init(&g);
@@ -230,7 +232,7 @@ static void cancel_ends_running_and_waiting(void **state)
     int cancelled = 0, n;
 
     (void)state;
-    tiny_open(&m, &t, &(struct tiny_spec){ "llama", 1, 0, 256, QT_Q4_1 }, false);
+    tiny_open(&m, &t, &(struct tiny_spec){ "llama", 1, 0, 256, QT_Q4_1 }, BRRR_PRECISION_Q8);
     assert_int_equal(engine_open(&e, &m, &o, NULL), BRRR_OK);
     uint64_t a = submit(e, 0), b = submit(e, 1), c = submit(e, 2);
     assert_int_equal(engine_poll(e, ev, LIMIT_PARALLEL), 1);
@@ -259,7 +261,7 @@ static void refusals_say_why(void **state)
     uint64_t id;
 
     (void)state;
-    tiny_open(&m, &t, &(struct tiny_spec){ "llama", 1, 0, 256, QT_Q4_1 }, false);
+    tiny_open(&m, &t, &(struct tiny_spec){ "llama", 1, 0, 256, QT_Q4_1 }, BRRR_PRECISION_Q8);
     assert_int_equal(engine_open(&e, &m, &o, NULL), BRRR_OK);
     gen_params_init(&g);
     assert_int_equal(engine_submit(e, prompt, 0, &g, &id, &err), BRRR_E_FORMAT);
@@ -294,7 +296,7 @@ static void prefill_equals_token_by_token(void **state)
 
     (void)state;
     prompt_of(id, 100, 1);
-    tiny_open(&m, &t, &(struct tiny_spec){ "gemma3", 6, 24, 128, QT_Q4_1 }, false);
+    tiny_open(&m, &t, &(struct tiny_spec){ "gemma3", 6, 24, 128, QT_Q4_1 }, BRRR_PRECISION_Q8);
     assert_int_equal(eval_new(&v, &m, &o, NULL), BRRR_OK);
     assert_int_equal(eval_run(v, id, 100, &all, NULL), BRRR_OK);
     for (int n = 1; n <= 100; n += 9) {
@@ -312,7 +314,7 @@ static void the_profile_names_the_cache(void **state)
     struct tiny t;
 
     (void)state;
-    tiny_open(&m, &t, &(struct tiny_spec){ "llama", 1, 0, 128, QT_Q8_0 }, false);
+    tiny_open(&m, &t, &(struct tiny_spec){ "llama", 1, 0, 128, QT_Q8_0 }, BRRR_PRECISION_Q8);
     model_profile_kv(m.model, KV_INT8, name, sizeof(name));
     assert_string_equal(name, "q8g32/int8");
     tiny_close(&m, &t);
@@ -339,7 +341,7 @@ static void long_context_in(const struct tiny_spec *spec, int kv_type)
     struct brrr_model m;
     struct tiny t;
 
-    tiny_open(&m, &t, spec, false);
+    tiny_open(&m, &t, spec, BRRR_PRECISION_Q8);
     last_row(&m, &o, 1001, want);
     for (o.n_threads = 1; o.n_threads <= 3; o.n_threads++) {
         o.chunk = 1000 / o.n_threads / o.n_threads; /* 1, 1 and 2 rows are left at the end */
@@ -382,7 +384,7 @@ static void blocks_balance(void **state)
     struct tiny t;
 
     (void)state;
-    tiny_open(&m, &t, &(struct tiny_spec){ "gemma3", 7, 40, 512, QT_Q4_1 }, false);
+    tiny_open(&m, &t, &(struct tiny_spec){ "gemma3", 7, 40, 512, QT_Q4_1 }, BRRR_PRECISION_Q8);
     assert_int_equal(kvpool_new(&p, &m.model->hp, &o, NULL), BRRR_OK);
     for (int at = 0; at < 500; at += 50) {
         kvpool_extend(p, 0, at, at + 50);

@@ -30,7 +30,7 @@ static int setup(void **state)
 {
     (void)state;
     if (!mkdtemp(home) || setenv("XDG_CACHE_HOME", home, 1)) return -1;
-    tiny_open(&model, &tiny, &(struct tiny_spec){ "llama", 1, 0, 64, QT_Q4_1 }, false);
+    tiny_open(&model, &tiny, &(struct tiny_spec){ "llama", 1, 0, 64, QT_Q4_1 }, BRRR_PRECISION_Q8);
     return 0;
 }
 
@@ -185,12 +185,12 @@ static void the_key_names_the_file(void **state)
     struct tiny t;
 
     (void)state;
-    tiny_open(&other, &t, &(struct tiny_spec){ "llama", 1, 0, 64, QT_Q4_0 }, false);
+    tiny_open(&other, &t, &(struct tiny_spec){ "llama", 1, 0, 64, QT_Q4_0 }, BRRR_PRECISION_Q8);
     assert_true(plan_path(a, &model));
     assert_true(plan_path(b, &other));
     assert_string_not_equal(a, b);
     tiny_close(&other, &t);
-    tiny_open(&other, &t, &(struct tiny_spec){ "llama", 1, 0, 64, QT_Q4_1 }, true);
+    tiny_open(&other, &t, &(struct tiny_spec){ "llama", 1, 0, 64, QT_Q4_1 }, BRRR_PRECISION_F32);
     assert_true(plan_path(b, &other));
     assert_string_not_equal(a, b);
     tiny_close(&other, &t);

@@ -83,7 +83,7 @@ static void a_model_is_tuned(void **state)
     int calls = 0;
 
     (void)state;
-    tiny_open(&m, &t, &(struct tiny_spec){ "llama", 1, 0, 128, QT_Q4_1 }, false);
+    tiny_open(&m, &t, &(struct tiny_spec){ "llama", 1, 0, 128, QT_Q4_1 }, BRRR_PRECISION_Q8);
     if (tune_run(&r, &m, &o, &err)) fail_msg("%s", err.text);
     assert_int_equal(r.n_prompt, 127);
     assert_int_equal(r.n_threads, 2);
@@ -113,7 +113,7 @@ static void a_model_is_tuned(void **state)
     assert_int_equal(calls, 5);
     tiny_close(&m, &t);
     /* Too short for a prompt and some tokens. */
-    tiny_open(&m, &t, &(struct tiny_spec){ "llama", 1, 0, 16, QT_Q4_1 }, false);
+    tiny_open(&m, &t, &(struct tiny_spec){ "llama", 1, 0, 16, QT_Q4_1 }, BRRR_PRECISION_Q8);
     assert_int_equal(tune_run(&r, &m, &o, &err), BRRR_E_LIMIT);
     tiny_close(&m, &t);
 }
