@@ -49,6 +49,8 @@ struct matmul_args {
     dequant_fn *dequant; /* f32 path only: kernels->dequant[type], so that a kernel stays
                             free of tables                                              */
     int add;             /* 0: y = result; 1: y = y + result (one rounding after the chain) */
+    const void *next;    /* packed weights that the caller multiplies with after these, to fetch
+                            them in time; NULL: not known                               */
     void *scratch;       /* MATMUL_SCRATCH(k) bytes, 64-byte aligned, private to the worker */
 };
 

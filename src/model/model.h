@@ -28,6 +28,8 @@ struct matrix {
     int n, k;
     enum qtype type;
     bool packed, wide; /* wide: packed_wide(type), reads f32 activations */
+    const struct matrix
+        *next; /* that a step multiplies with after this one; after the last, the first */
 };
 
 /* Everything a layer of any architecture may have; what it has not is NULL. */

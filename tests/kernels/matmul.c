@@ -83,6 +83,7 @@ static void run(struct ktest *t, const struct kernels *k, const struct job *j, f
                              .n = j->n,
                              .g0 = g0,
                              .g1 = g1,
+                             .next = kt_int(t, 0, 1) ? j->w : NULL,
                              .add = j->add };
 
     a.scratch = scratch_for(t, j);
