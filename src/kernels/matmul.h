@@ -51,6 +51,8 @@ struct matmul_args {
                             free of tables                                              */
     int add;             /* 0: y = result; 1: y = y + result (one rounding after the chain) */
     int ahead;           /* few rows of int8: bytes to fetch ahead of the weights; 0: none  */
+    const void *next;    /* packed weights that the caller multiplies with after these, to fetch
+                            them in time; NULL: not known                               */
     void *scratch;       /* MATMUL_SCRATCH(k) bytes, 64-byte aligned, private to the worker */
 };
 

@@ -112,6 +112,8 @@ static void bind_matrix(struct binder *b, const struct gguf_tensor *t, struct ma
     dst->wide = dst->packed && !dst->bf16 && packed_wide(t->type);
     b->model->reads_packed |= dst->packed && !dst->wide;
     b->model->k_max = MAX(b->model->k_max, k);
+    if (b->last) b->last->next = dst;
+    b->last = dst;
     if (!group) return;
     uint8_t *w = arena_take(&b->model->weights, group * (size_t)n_group);
     dst->w = w;
@@ -249,6 +251,12 @@ enum brrr_status bind_plan(struct binder *b, const struct gguf *g, enum brrr_pre
 
 enum brrr_status bind_model(struct binder *b, struct brrr_error *err)
 {
+    enum brrr_status st;
+
     b->n_job = 0;
-    return walk(b, err);
+    if ((st = walk(b, err))) return st;
+    /* The table of an architecture has its matrices in the order of their use, but the output
+     * matrix, which is last, before them: so the ring is closed. */
+    b->last->next = &b->model->g.lm_head;
+    return BRRR_OK;
 }

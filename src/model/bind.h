@@ -29,6 +29,7 @@ struct binder {
     struct model *model;
     struct pack_job *job; /* room for every matrix */
     int n_job;
+    struct matrix *last; /* bound; matrix.next links them */
 };
 
 /* Finds the architecture, reads the hyperparameters, walks all rules without a model. */

@@ -30,6 +30,8 @@ struct matrix {
     size_t group_bytes; /* of 16 packed rows; 0: not packed                   */
     bool packed, wide;  /* wide: packed_wide(type), reads f32 activations     */
     bool bf16;          /* packed as bf16, reads bf16 activations             */
+    /* That a step multiplies with after this one; after the last, the first. */
+    const struct matrix *next;
 };
 
 /* Everything a layer of any architecture may have; what it has not is NULL. */

@@ -84,7 +84,8 @@ static void run(struct ktest *t, const struct kernels *k, const struct job *j, f
                              .g0 = g0,
                              .g1 = g1,
                              .add = j->add,
-                             .ahead = g0 % 2 * MATMUL_AHEAD };
+                             .ahead = g0 % 2 * MATMUL_AHEAD,
+                             .next = kt_int(t, 0, 1) ? j->w : NULL };
 
     a.scratch = scratch_for(t, j);
     k->matmul[j->qt](&a);

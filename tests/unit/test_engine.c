@@ -320,6 +320,25 @@ static void the_profile_names_the_cache(void **state)
     tiny_close(&m, &t);
 }
 
+/* What a worker fetches ahead at the end of a matrix. */
+static void matrices_know_the_next_of_a_step(void **state)
+{
+    struct brrr_model m;
+    struct tiny t;
+
+    (void)state;
+    tiny_open(&m, &t, &(struct tiny_spec){ "llama", 2, 0, 128, QT_Q8_0 }, false);
+    const struct layer *l = m.model->layer;
+    const struct matrix *head = &m.model->g.lm_head;
+    const struct matrix *order[] = { &l[0].wq,   &l[0].wk,     &l[0].wv, &l[0].wo, &l[0].w_gate,
+                                     &l[0].w_up, &l[0].w_down, &l[1].wq, &l[1].wk };
+    for (size_t i = 1; i < COUNT(order); i++)
+        assert_ptr_equal(order[i - 1]->next, order[i]);
+    assert_ptr_equal(l[m.model->hp.n_layer - 1].w_down.next, head);
+    assert_ptr_equal(head->next, &l[0].wq);
+    tiny_close(&m, &t);
+}
+
 /* Logits of the last of n ids: chunks decide whether it comes alone, which is when splits are
  * shared out among threads. */
 static void last_row(const struct brrr_model *m, const struct engine_opts *o, int n, float *out)
@@ -418,6 +437,7 @@ int main(void)
         cmocka_unit_test(prefill_equals_token_by_token),
         cmocka_unit_test(same_bits_at_length),
         cmocka_unit_test(the_profile_names_the_cache),
+        cmocka_unit_test(matrices_know_the_next_of_a_step),
         cmocka_unit_test(a_cache_beyond_any_memory_is_refused),
         cmocka_unit_test(blocks_balance),
     };
