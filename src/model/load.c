@@ -145,7 +145,7 @@ void model_free(struct model *m)
 
 const char *model_profile(const struct model *m)
 {
-    return m->precision_f32 ? "f32" : "q8g32";
+    return m->precision_f32 ? "f32" : "q8g32x";
 }
 
 void model_profile_kv(const struct model *m, int kv_type, char *out, size_t n)
