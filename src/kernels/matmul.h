@@ -6,8 +6,8 @@
  * blocks of 32 k ascend. The layout of each type is described in pack.c and is
  * private to the kernels. The last group is padded with zero rows.
  *
- * Activations: int8 with one f32 scale per 32 k ("q8g32"), written by q8_pack in
- * a layout that suits the kernels: tiles of Q8_TILE rows.
+ * Activations: int8 with one f32 scale per 32 k, one of which may be larger ("q8g32x"), written by
+ * q8_pack in a layout that suits the kernels: tiles of Q8_TILE rows.
  *
  * Order of arithmetic: for each output element one f32 accumulator from zero,
  * blocks ascending:  acc = fma((float)isum * sx, d, acc), then for types with

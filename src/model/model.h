@@ -88,9 +88,9 @@ enum brrr_status model_load(struct model **out, const struct gguf *g, const stru
                             struct pool *pool, struct brrr_error *err);
 void model_free(struct model *m); /* NULL is allowed */
 
-/* The numerics profile: names everything that changes bits ("q8g32", "f32", "bf16"). */
+/* The numerics profile: names everything that changes bits ("q8g32x", "f32", "bf16"). */
 const char *model_profile(const struct model *m);
-/* The same with the type of the cache, as "q8g32/int8": what a stored cache depends on. */
+/* The same with the type of the cache, as "q8g32x/int8": what a stored cache depends on. */
 void model_profile_kv(const struct model *m, int kv_type, char *out, size_t n);
 
 /* Bytes of one physical block of a layer for this cache type. */

@@ -234,4 +234,4 @@ def test_the_profile_names_the_cache(brrr):
     for kv in ("f16", "int8"):
         p = brrr(["bench", "-m", TINY, "-p", "4", "-n", "2", "-r", "1", "-q", "--json",
                   "--kv-type", kv])
-        assert p.returncode == 0 and json.loads(p.stdout)["profile"] == f"q8g32/{kv}"
+        assert p.returncode == 0 and json.loads(p.stdout)["profile"] == f"q8g32x/{kv}"

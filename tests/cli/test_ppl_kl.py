@@ -68,7 +68,7 @@ def test_against_the_definition(brrr, work):
     got = json.loads(ppl(brrr, work, "--kl", work / "base", model="sharp").stdout)
     kl = got["kl"]
     assert got["scored"] == n and kl["base_profile"] == "f32/f32"
-    assert kl["profile"] == "q8g32/f16"
+    assert kl["profile"] == "q8g32x/f16"
     assert kl["mean"] == pytest.approx(sum(each) / n, rel=1e-3)
     assert kl["error"] == pytest.approx(statistics.stdev(each) / math.sqrt(n), rel=1e-3)
     assert kl["median"] == pytest.approx((each[(n - 1) // 2] + each[n // 2]) / 2, rel=1e-3)
@@ -93,7 +93,7 @@ def test_other_windows(brrr, work, tmp_path, options):
     got = json.loads(ppl(brrr, work, *options, "--kl", tmp_path / "b").stdout)
     kl = got.pop("kl")
     assert plain == made == got and kl["top1"] == 1 and kl["max"] < 1e-6
-    assert kl["base_profile"] == "q8g32/f16"
+    assert kl["base_profile"] == "q8g32x/f16"
 
 
 def test_text_output(brrr, work):
@@ -101,7 +101,7 @@ def test_text_output(brrr, work):
               work / "base"])
     lines = p.stdout.decode().splitlines()
     assert p.returncode == OK and len(lines) == 4
-    assert lines[1].startswith("profile q8g32/f16 against ") and "(profile f32/f32, " in lines[1]
+    assert lines[1].startswith("profile q8g32x/f16 against ") and "(profile f32/f32, " in lines[1]
     assert lines[2].startswith("KL divergence: mean 0.")
     assert lines[3].startswith("same first choice: ")
 
@@ -111,9 +111,9 @@ def test_the_profile_names_the_cache(brrr, work, tmp_path, kv):
     """In the file, and of both sides where they are compared."""
     options = ["--kv-type", kv]
     assert ppl(brrr, work, *options, "--kl-base", tmp_path / "b").returncode == OK
-    assert (tmp_path / "b").read_bytes()[40:56].rstrip(b"\0").decode() == f"q8g32/{kv}"
+    assert (tmp_path / "b").read_bytes()[40:56].rstrip(b"\0").decode() == f"q8g32x/{kv}"
     kl = json.loads(ppl(brrr, work, *options, "--kl", tmp_path / "b").stdout)["kl"]
-    assert kl["profile"] == kl["base_profile"] == f"q8g32/{kv}"
+    assert kl["profile"] == kl["base_profile"] == f"q8g32x/{kv}"
 
 
 @pytest.mark.parametrize("options, says", [

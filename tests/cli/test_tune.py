@@ -29,7 +29,7 @@ def tuned(brrr, cache):
 
 def test_json(tuned):
     machine, limits, plan = tuned["machine"], tuned["limits"], tuned["plan"]
-    assert tuned["model"] == "llama.gguf" and tuned["profile"] == "q8g32"
+    assert tuned["model"] == "llama.gguf" and tuned["profile"] == "q8g32x"
     threads = {t["threads"] for t in tuned["tried"]["threads"]}
     assert {r["threads"] for r in machine["read"]} == threads
     assert all(r["gb_s"] > 0 for r in machine["read"])

@@ -316,7 +316,7 @@ static void the_profile_names_the_cache(void **state)
     (void)state;
     tiny_open(&m, &t, &(struct tiny_spec){ "llama", 1, 0, 128, QT_Q8_0 }, BRRR_PRECISION_Q8);
     model_profile_kv(m.model, KV_INT8, name, sizeof(name));
-    assert_string_equal(name, "q8g32/int8");
+    assert_string_equal(name, "q8g32x/int8");
     tiny_close(&m, &t);
 }
 

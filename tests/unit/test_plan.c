@@ -149,7 +149,7 @@ static void what_does_not_fit_is_refused(void **state)
         { "\"predicted\": 8.25", "\"predicted\": -1", "out of range" },
         { "\"measured\": 9.5", "\"measured\": 1e300", "out of range" },
         { "\"measured\": 9.5", "\"measured\": null", "eal" },
-        { "\"profile\": \"q8g32\"", "\"profile\": \"f32\"", "another model" },
+        { "\"profile\": \"q8g32x\"", "\"profile\": \"f32\"", "another model" },
         { "\"cores\": ", "\"cores\": 1", "another model" },
         { "\"version\": \"", "\"version\": \"0", "another model" },
         { "\"header_hash\": \"", "\"header_hash\": \"0", "another model" },
