@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <sys/random.h>
 
 #include "base/clock.h"
 #include "base/cpu.h"
@@ -35,12 +36,28 @@ struct brrr_engine {
     struct request **out_request;
 };
 
+static struct kvpool_opts pool_opts(const struct engine_opts *o, int ctx)
+{
+    return (struct kvpool_opts){ .kv_type = o->kv_type,
+                                 .ctx = ctx,
+                                 .n_slot = o->n_parallel,
+                                 .chunk = o->chunk,
+                                 .no_prefix = o->no_prefix };
+}
+
+/* A number that no client knows; without one from the system the clock must do. */
+static uint64_t secret(void)
+{
+    uint64_t x;
+
+    if (getrandom(&x, sizeof(x), GRND_NONBLOCK) != sizeof(x)) x = (uint64_t)(clock_now() * 1e9);
+    return x;
+}
+
 /* The largest context, in steps of CTX_UNIT, whose cache fits in half of the free memory. */
 static int fitting_ctx(const struct hparams *hp, const struct engine_opts *o)
 {
-    struct kvpool_opts k = {
-        .kv_type = o->kv_type, .ctx = hp->ctx_max, .n_slot = o->n_parallel, .chunk = o->chunk
-    };
+    struct kvpool_opts k = pool_opts(o, hp->ctx_max);
     size_t half = mem_available() / 2;
 
     while (k.ctx > CTX_UNIT && kvpool_bytes(hp, &k) > half)
@@ -103,9 +120,8 @@ enum brrr_status engine_open(struct brrr_engine **out, const struct brrr_model *
     e->tail = &e->head;
     e->next_id = 1;
     if ((st = engine_opts_settle(&e->o, m, err))) goto error;
-    struct kvpool_opts k = {
-        .kv_type = e->o.kv_type, .ctx = e->o.ctx, .n_slot = e->o.n_parallel, .chunk = e->o.chunk
-    };
+    struct kvpool_opts k = pool_opts(&e->o, e->o.ctx);
+    k.secret = secret();
     int max_row = e->o.chunk + e->o.n_parallel;
     int n_workers = MAX(e->o.n_threads, e->o.n_threads_decode);
     struct step_opts so = {
@@ -234,9 +250,7 @@ const struct engine_opts *engine_options(const struct brrr_engine *e)
 
 void engine_memory(const struct brrr_engine *e, size_t *buffers, size_t *kv)
 {
-    struct kvpool_opts k = {
-        .kv_type = e->o.kv_type, .ctx = e->o.ctx, .n_slot = e->o.n_parallel, .chunk = e->o.chunk
-    };
+    struct kvpool_opts k = pool_opts(&e->o, e->o.ctx);
 
     *buffers = step_bytes(e->step);
     *kv = kvpool_bytes(&e->m->model->hp, &k);
@@ -252,6 +266,7 @@ static void admit(struct brrr_engine *e)
         if (!e->head) e->tail = &e->head;
         r->next = NULL;
         r->t_start = clock_now();
+        r->n_done = r->n_cached = kvpool_start(e->kv, i, r->ids.id, (int)r->ids.n, 0);
         e->slot[i] = r;
     }
 }
@@ -272,7 +287,10 @@ static void add_rows(struct brrr_engine *e, struct batch *b, int slot, int n)
 {
     struct request *r = e->slot[slot];
 
-    kvpool_extend(e->kv, slot, r->n_done, r->n_done + n);
+    bool room = kvpool_extend(e->kv, slot, r->n_done, r->n_done + n);
+
+    assert(room); /* the pool holds every slot's whole context */
+    (void)room;
     e->seq[b->n_seq++] =
         (struct batch_seq){ .slot = slot, .row0 = b->n_row, .n_row = n, .pos0 = r->n_done };
     memcpy(e->token + b->n_row, r->ids.id + r->n_done, (size_t)n * sizeof(*e->token));
@@ -352,6 +370,10 @@ static int run_step(struct brrr_engine *e)
     struct batch b = make_batch(e);
     const float *logits = step_run(e->step, e->pool, &b, kvpool_view(e->kv));
     size_t n_vocab = (size_t)e->m->model->hp.n_vocab;
+    for (int i = 0; i < b.n_seq; i++) {
+        struct request *r = e->slot[b.seq[i].slot];
+        kvpool_publish(e->kv, b.seq[i].slot, r->ids.id, r->n_done);
+    }
     for (int i = 0; i < b.n_out; i++) {
         struct request *r = e->out_request[i];
         request_step(r, e->m, e->sampler, logits + (size_t)i * n_vocab, &e->ev[i]);

@@ -23,11 +23,13 @@ struct engine_opts {
     int chunk;            /* 0: 256                                                 */
     int n_parallel;       /* 0: 1                                                   */
     int kv_type;          /* enum kv_type                                           */
+    bool no_prefix;       /* compute every prompt from its start                    */
 };
 
 /* Where a request's time went. */
 struct engine_timings {
     int n_prompt, n_gen;
+    int n_cached;     /* tokens of the prompt that were not computed again */
     double queue_s;   /* submitted to first scheduled */
     double prefill_s; /* first scheduled to first token: TTFT without the queue */
     double decode_s;  /* first token to last; ITL = decode_s / (n_gen - 1) */

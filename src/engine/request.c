@@ -91,6 +91,7 @@ static bool is_stop(const struct request *r, const struct brrr_model *m, int32_t
 static void fill_timings(const struct request *r, struct engine_timings *t)
 {
     t->n_prompt = r->n_prompt;
+    t->n_cached = r->n_cached;
     t->n_gen = (int)r->ids.n - r->n_prompt;
     t->queue_s = r->t_start > 0 ? r->t_start - r->t_submit : 0;
     t->prefill_s = t->n_gen > 0 ? r->t_first - r->t_start : 0;

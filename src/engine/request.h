@@ -12,6 +12,7 @@ struct request {
     struct request *next; /* in the queue of waiting requests */
     struct ids ids;       /* prompt, then what was generated  */
     int n_prompt, n_done; /* n_done: positions in the cache   */
+    int n_cached;         /* of the prompt: found in the cache          */
     int limit;            /* ids at most: prompt + n_predict, or the context */
     struct gen_params gen;
     struct detok detok;
