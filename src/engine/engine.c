@@ -42,6 +42,7 @@ static struct kvpool_opts pool_opts(const struct engine_opts *o, int ctx)
                                  .ctx = ctx,
                                  .n_slot = o->n_parallel,
                                  .chunk = o->chunk,
+                                 .budget = o->kv_bytes,
                                  .no_prefix = o->no_prefix };
 }
 
@@ -122,6 +123,8 @@ enum brrr_status engine_open(struct brrr_engine **out, const struct brrr_model *
     if ((st = engine_opts_settle(&e->o, m, err))) goto error;
     struct kvpool_opts k = pool_opts(&e->o, e->o.ctx);
     k.secret = secret();
+    /* Blocks that are never used cost nothing, and those of earlier prompts save work. */
+    if (k.budget == 0) k.budget = MAX(kvpool_bytes(&model->hp, &k), mem_available() / 4);
     int max_row = e->o.chunk + e->o.n_parallel;
     int n_workers = MAX(e->o.n_threads, e->o.n_threads_decode);
     struct step_opts so = {

@@ -23,6 +23,8 @@ struct engine_opts {
     int chunk;            /* 0: 256                                                 */
     int n_parallel;       /* 0: 1                                                   */
     int kv_type;          /* enum kv_type                                           */
+    size_t kv_bytes;      /* for all blocks of the KV cache; 0: what n_parallel full sequences
+                             take, and at least a quarter of the free memory        */
     bool no_prefix;       /* compute every prompt from its start                    */
 };
 

@@ -25,6 +25,7 @@ struct trace {
     float logprob[N_GEN][TOP];
     int n;
     enum brrr_finish finish;
+    int n_cached;
 };
 
 static void prompt_of(int32_t *id, int n, int which)
@@ -53,16 +54,13 @@ static uint64_t submit(struct brrr_engine *e, int which)
     return id;
 }
 
-static void run(const struct brrr_model *m, const struct engine_opts *o, int n_request,
-                struct trace *trace)
+/* Requests 0.. all at once, to their end. */
+static void round_of(struct brrr_engine *e, int n_request, struct trace *trace)
 {
     struct engine_event ev[LIMIT_PARALLEL];
     uint64_t id[8];
-    struct brrr_engine *e;
-    struct brrr_error err;
     int n;
 
-    if (engine_open(&e, m, o, &err)) fail_msg("%s", err.text);
     memset(trace, 0, (size_t)n_request * sizeof(*trace));
     for (int i = 0; i < n_request; i++)
         id[i] = submit(e, i);
@@ -76,7 +74,18 @@ static void run(const struct brrr_model *m, const struct engine_opts *o, int n_r
                     t->logprob[t->n][k] = ev[i].top[k].logprob;
                 t->n++;
                 t->finish = ev[i].finish;
+                t->n_cached += ev[i].timings.n_cached;
             }
+}
+
+static void run(const struct brrr_model *m, const struct engine_opts *o, int n_request,
+                struct trace *trace)
+{
+    struct brrr_engine *e;
+    struct brrr_error err;
+
+    if (engine_open(&e, m, o, &err)) fail_msg("%s", err.text);
+    round_of(e, n_request, trace);
     brrr_engine_close(e);
 }
 
@@ -110,6 +119,40 @@ static void same_bits_everywhere(const struct tiny_spec *spec, bool f32)
         assert_int_equal(want[r].finish, BRRR_FINISH_LENGTH);
     }
     tiny_close(&m, &t);
+}
+
+/* Twice in one engine: the second time almost all of the prompts is in the cache. */
+static void same_bits_from_the_cache(void **state)
+{
+    static const struct tiny_spec specs[] = { { "llama", 2, 0, 256, QT_Q4_1 },
+                                              { "gemma3", 7, 33, 256, QT_Q4_1 } };
+    static const int chunks[] = { 7, 64, 256 };
+    struct trace want[3], got[3];
+    struct brrr_engine *e;
+    struct brrr_model m;
+    struct tiny t;
+
+    (void)state;
+    for (size_t s = 0; s < COUNT(specs); s++) {
+        struct engine_opts o = { .n_threads = 2, .ctx = 256, .n_parallel = 2, .no_prefix = true };
+        tiny_open(&m, &t, &specs[s], false);
+        run(&m, &o, 3, want);
+        o.no_prefix = false;
+        for (size_t c = 0; c < COUNT(chunks); c++) {
+            o.chunk = chunks[c];
+            assert_int_equal(engine_open(&e, &m, &o, NULL), BRRR_OK);
+            for (int again = 0; again < 3; again++) {
+                round_of(e, 3, got);
+                for (int r = 0; r < 3; r++) {
+                    if (again) assert_true(got[r].n_cached >= N_PROMPT - 40 * r - KV_BLOCK);
+                    got[r].n_cached = 0;
+                }
+                assert_memory_equal(got, want, sizeof(want));
+            }
+            brrr_engine_close(e);
+        }
+        tiny_close(&m, &t);
+    }
 }
 
 static void same_bits_llama(void **state)
@@ -404,6 +447,7 @@ static void blocks_balance(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(same_bits_from_the_cache),
         cmocka_unit_test(same_bits_llama),
         cmocka_unit_test(same_bits_with_windows),
         cmocka_unit_test(a_wide_window_changes_nothing),
