@@ -11,6 +11,7 @@
 struct slot {
     struct prefix_key last; /* of the last published block, or the root */
     int n_published;        /* blocks                                   */
+    int n_block;            /* entries of its tables that may be in use */
 };
 
 struct kvpool {
@@ -193,6 +194,7 @@ static bool has_kind(const struct kvpool *p, int kind)
 static void put(struct kvpool *p, int slot, int kind, int logical, int32_t block)
 {
     p->table[kind][slot][logical] = block;
+    p->slot[slot].n_block = MAX(p->slot[slot].n_block, logical + 1);
 }
 
 static void give(struct kvpool *p, int slot, int kind, int logical)
@@ -435,14 +437,15 @@ void kvpool_truncate(struct kvpool *p, int slot, int n)
 {
     assert(n >= p->slot[slot].n_published * KV_BLOCK);
     for (int k = 0; k < KV_KINDS; k++)
-        for (int b = p->n_logical - 1; has_kind(p, k) && b >= blocks_for(n); b--)
+        for (int b = p->slot[slot].n_block - 1; has_kind(p, k) && b >= blocks_for(n); b--)
             give(p, slot, k, b);
+    p->slot[slot].n_block = MIN(p->slot[slot].n_block, blocks_for(n));
 }
 
 void kvpool_release(struct kvpool *p, int slot)
 {
     /* From the end: of a chain that is not used any more the last link goes first. */
-    for (int b = p->n_logical - 1; b >= 0; b--)
+    for (int b = p->slot[slot].n_block - 1; b >= 0; b--)
         for (int k = 0; k < KV_KINDS; k++)
             if (has_kind(p, k)) give(p, slot, k, b);
     p->slot[slot] = (struct slot){ 0 };
