@@ -451,6 +451,14 @@ void kvpool_release(struct kvpool *p, int slot)
     p->slot[slot] = (struct slot){ 0 };
 }
 
+void kvpool_room(const struct kvpool *p, size_t *room, size_t *block_bytes)
+{
+    *room = kvblocks_room(&p->blocks);
+    *block_bytes = 0;
+    for (int k = 0; k < KV_KINDS; k++)
+        *block_bytes += p->blocks.kind[k].bytes;
+}
+
 void kvpool_stats(const struct kvpool *p, struct kvpool_stats *out)
 {
     *out = (struct kvpool_stats){ .budget = p->blocks.budget,

@@ -75,6 +75,8 @@ void kvpool_truncate(struct kvpool *p, int slot, int n);
 /* Give all blocks of a slot back. */
 void kvpool_release(struct kvpool *p, int slot);
 
+/* Bytes that can come into use, and bytes of a block, all kinds together. */
+void kvpool_room(const struct kvpool *p, size_t *room, size_t *block_bytes);
 void kvpool_stats(const struct kvpool *p, struct kvpool_stats *out);
 /* Blocks in use over all kinds, for the balance that tests check. */
 int kvpool_n_used(const struct kvpool *p);
