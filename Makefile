@@ -31,6 +31,7 @@ ISA_c      := -O3
 ISA_avx2   := -O3 -mavx2 -mfma -mf16c -mbmi2
 ISA_avxvnni := $(ISA_avx2) -mavxvnni
 ISA_avx512 := -O3 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mfma -mf16c -mbmi2 -mprefer-vector-width=512
+ISA_avx512bf16 := $(ISA_avx512) -mavx512bf16
 
 # No -ffast-math, ever; contraction off because clang fuses a*b+c by itself and
 # the same request must give the same bits whatever compiled the engine.

@@ -58,7 +58,7 @@ if [[ -z $out ]]; then
     if [[ $isa == avx2 ]]; then out+=-avx2; fi
 fi
 
-[[ -x build/release/brrr ]] || make -j "$(nproc)" build/release/brrr >&2
+make -j "$(nproc)" build/release/brrr >&2 # never an old one
 # shellcheck disable=SC2086 # a list of words
 ready=$(bench/peers.sh $peers) ||
     echo "compare.sh: goes on without the peers that are not there" >&2

@@ -41,7 +41,7 @@ fi
 for model in "${models[@]}"; do
     [[ -f $model ]] || die "$model is no file (tools/fetch-model default, tools/fetch-model gemma)"
 done
-[[ -x build/release/brrr ]] || make -j "$(nproc)" build/release/brrr >&2
+make -j "$(nproc)" build/release/brrr >&2 # never an old one
 bench/peers.sh llama >&2 || die "it needs llama-cpp-python"
 python=${BRRR_PEERS:-build/peers}/llama/bin/python
 files=()

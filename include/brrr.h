@@ -45,10 +45,18 @@ struct brrr_error {
 struct brrr_model;
 struct brrr_engine;
 
+/* The numerics: what activations are rounded to before they meet the weights. Each has bits of its
+ * own, the same on every machine. */
+enum brrr_precision {
+    BRRR_PRECISION_Q8 = 0, /* int8 in groups of 32; f32 for weights that are plain floats       */
+    BRRR_PRECISION_F32,    /* not at all, on dequantised weights: what references are held by   */
+    BRRR_PRECISION_BF16,   /* bf16, and so are the weights: only for files of plain floats      */
+};
+
 /* How a model is opened. Zero everywhere means the defaults. */
 struct brrr_model_opts {
-    bool precision_f32; /* no activation quantisation: f32 kernels on dequantised weights */
-    int n_threads;      /* threads that pack the weights; 0: one per core                  */
+    enum brrr_precision precision;
+    int n_threads; /* threads that pack the weights; 0: one per core                       */
     /* Called now and then while the weights are packed, done in 0..1; may be NULL. */
     void (*progress)(void *arg, double done);
     void *progress_arg;

@@ -195,9 +195,9 @@ static inline void tiny_file(struct tiny *t, const struct tiny_spec *s)
 
 /* A model without tokenizer, as the engine takes it. */
 static inline void tiny_open(struct brrr_model *m, struct tiny *t, const struct tiny_spec *s,
-                             bool precision_f32)
+                             enum brrr_precision precision)
 {
-    struct model_opts mo = { .precision_f32 = precision_f32 };
+    struct model_opts mo = { .precision = precision };
     struct brrr_error err;
     struct pool *pool;
 

@@ -34,7 +34,9 @@ static unsigned detect(void)
         out |= CPU_AVX512;
         if (c7 & bit_AVX512VNNI) out |= CPU_VNNI512;
     }
-    if (__get_cpuid_count(7, 1, &a7, &b7, &c7, &d7) && (a7 & (1u << 4))) out |= CPU_AVXVNNI;
+    if (!__get_cpuid_count(7, 1, &a7, &b7, &c7, &d7)) return out;
+    if (a7 & 1u << 4) out |= CPU_AVXVNNI;
+    if ((out & CPU_AVX512) && (a7 & 1u << 5)) out |= CPU_BF16;
     return out;
 }
 #else

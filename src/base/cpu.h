@@ -8,6 +8,7 @@ enum {
     CPU_AVX512 = 1 << 1,  /* AVX-512 F, BW, DQ, VL, and the system saves zmm     */
     CPU_VNNI512 = 1 << 2, /* AVX512_VNNI                                         */
     CPU_AVXVNNI = 1 << 3, /* AVX-VNNI: the 256-bit dot product outside AVX-512   */
+    CPU_BF16 = 1 << 4,    /* AVX512_BF16, where there is CPU_AVX512              */
 };
 
 /* The feature bits, capped by the environment: BRRR_CPU=c, avx2 or avx512. */

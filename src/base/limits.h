@@ -26,7 +26,8 @@ enum {
     LIMIT_WORD_BYTES = 4 << 20,     /* one word for the tokenizer; longer ones are cut        */
     LIMIT_TEMPLATE_BYTES = 1 << 20, /* source of a chat template; real ones: < 64 KiB   */
     LIMIT_TEMPLATE_DEPTH = 64,      /* nesting of expressions, blocks and calls         */
-    LIMIT_TEMPLATE_STEPS = 5000000, /* fuel of a rendering, in steps of about 10 ns     */
+    LIMIT_TEMPLATE_STEPS = 3000000, /* fuel of a rendering, in steps of 10 to 16 ns; real ones
+                                       take some thousand                               */
     LIMIT_TEMPLATE_OUTPUT = 16 << 20,
     LIMIT_TEMPLATE_MEMORY = 128 << 20, /* all values of one rendering; freed at its end */
     LIMIT_JSON_DEPTH = 64,
@@ -42,6 +43,7 @@ enum {
     LIMIT_PARALLEL = 256, /* sequences at once                                */
     LIMIT_CHUNK = 4096,   /* rows of a step                                   */
     LIMIT_THREADS = 256,
+    LIMIT_AHEAD = 1 << 20, /* bytes that are fetched ahead: the second cache, about */
 };
 
 #endif

@@ -46,6 +46,8 @@ static int parse_lists(struct lists *l, const struct options *o)
     l->n_batch = parse_list(o->batch ? o->batch : "1", l->batch, 1, LIMIT_PARALLEL);
     if (l->n_batch < 0)
         return cmd_usage("bench", "-b takes numbers from 1 to %d, as 1,8,32", LIMIT_PARALLEL);
+    if (o->mixed && l->n_len == 1 && l->len[0] == 0)
+        return cmd_usage("bench", "--mixed reads prompts: give their lengths with -p");
     l->n_mixed = o->mixed ? parse_list(o->mixed, l->mixed, 1, LIMIT_PARALLEL - 1) : 0;
     if (l->n_mixed < 0)
         return cmd_usage("bench", "--mixed takes numbers from 1 to %d, as 4,16",
@@ -100,6 +102,7 @@ static int settle(struct bench *b)
     eo = b->eo;
     if (engine_opts_settle(&eo, b->m, &err)) return cmd_fail(&err);
     b->eo.n_threads = eo.n_threads;
+    b->eo.n_threads_decode = eo.n_threads_decode;
     b->eo.chunk = eo.chunk;
     for (int i = 0; i < b->n_case; i++) {
         int need = bench_case_ctx(b, &b->c[i]);
@@ -107,6 +110,9 @@ static int settle(struct bench *b)
         if (need > most)
             return cmd_usage("bench", "%s needs a context of %d tokens, this model has %d", name,
                              need, most);
+        if (b->eo.ctx > 0 && need > b->eo.ctx)
+            return cmd_usage("bench", "%s needs a context of %d tokens, --ctx-size says %d", name,
+                             need, b->eo.ctx);
     }
     model_cost(&b->cost, b->m->model, b->eo.kv_type);
     return EXIT_OK;
@@ -176,6 +182,8 @@ int verb_bench(const struct options *o)
     int code;
 
     if (!print) return cmd_usage("bench", "--format is " BENCH_FORMATS ", not '%s'", format);
+    if (o->json && strcmp(format, "json") != 0)
+        return cmd_usage("bench", "--json or --format %s, not both", format);
     if ((code = session_engine_opts(&b.eo, o)) || (code = parse_lists(&lists, o))) return code;
     if ((code = make_cases(&b, &lists)) || (code = session_open(&b.m, o))) goto end;
     if ((code = settle(&b)) || (o->plots && (code = bench_plot_folder(o->plots)))) goto end;

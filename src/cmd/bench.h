@@ -88,7 +88,7 @@ double bench_percentile(const struct samples *s, double part);
 
 /* What is used of each limit, 0 to 1, and what they allow together. */
 struct bench_share {
-    double read, int8;         /* bytes, and the layers' multiply-adds, over the time   */
+    double read, int8, bf16;   /* bytes, and the layers' multiply-adds, over the time   */
     double bound, bound_tok_s; /* the roofline: machine_step_seconds() over the time    */
     double intensity, mac_s;   /* multiply-adds of matrices for a byte read; a second   */
     double prompt_s, gen_s;    /* tokens read and tokens made in a second               */

@@ -51,7 +51,7 @@ static int lead_of(const struct bench *b, const struct bench_case *c, int i)
     int64_t depth = MAX(c->depth, 1), chunk = b->eo.chunk;
     int64_t last = (depth * c->batch + chunk - 1) / chunk;
 
-    return (int)(last - (depth * (i + 1) + chunk - 1) / chunk);
+    return (int)MIN(last - (depth * (i + 1) + chunk - 1) / chunk, LIMIT_CTX);
 }
 
 static int prompt_of(const struct bench *b, const struct bench_case *c, int i)
@@ -153,11 +153,9 @@ static void count_step(struct run *r, int n_seq, int past, int n_chunk, int n_ou
     struct step_shape decode = { n_seq, n_seq ? (int)(held / n_seq) : 0, 1, 1, r->b->eo.kv_type };
     struct step_shape chunk = { 1, past, n_chunk, n_out, r->b->eo.kv_type };
     struct step_work d = machine_step_work(m, &decode), p = machine_step_work(m, &chunk);
-    struct step_work *sum = &r->work.sum;
-    sum->macs8 += d.macs8 + p.macs8;
-    sum->macs32 += d.macs32 + p.macs32;
-    sum->kv_bytes += d.kv_bytes + p.kv_bytes;
-    sum->weight_bytes += MAX(d.weight_bytes, p.weight_bytes); /* both read the same */
+    p.weight_bytes = MAX(p.weight_bytes - d.weight_bytes, 0); /* both read the same */
+    machine_add_work(&r->work.sum, &d);
+    machine_add_work(&r->work.sum, &p);
     r->work.layer_macs += (n_seq + n_chunk) * r->b->cost.linear_macs;
     r->work.macs +=
         (n_seq + n_chunk) * r->b->cost.linear_macs + (n_seq + n_out) * r->b->cost.head_macs;

@@ -13,7 +13,11 @@
 #include "cmd/bench.h"
 #include "cmd/svg.h"
 
-enum { MAX_SERIES = 16, MAX_NAME = 64, CDF_POINTS = 200 };
+enum {
+    MAX_SERIES = 18, /* that svg.c can tell apart: six hues, three kinds of line */
+    MAX_NAME = 64,
+    CDF_POINTS = 200,
+};
 
 /* A chart that is being put together: its series own their points. */
 struct draft {
@@ -22,6 +26,7 @@ struct draft {
     struct svg_guide guide[MAX_SERIES];
     char name[MAX_SERIES][MAX_NAME], mark[MAX_SERIES][MAX_NAME];
     char title[160], note[256];
+    int n_left_out; /* series for which there was no more room */
 };
 
 static void draft_init(struct draft *d, const struct bench *b, const char *what)
@@ -49,7 +54,10 @@ static struct svg_series *add_series(struct draft *d, size_t cap, const char *na
     int i = d->chart.n_series;
     struct svg_point *p = i < MAX_SERIES ? calloc(cap, sizeof(*p)) : NULL;
 
-    if (!p) return NULL;
+    if (!p) {
+        d->n_left_out++;
+        return NULL;
+    }
     d->chart.n_series++;
     snprintf(d->name[i], MAX_NAME, "%s", name);
     d->series[i] = (struct svg_series){ .name = d->name[i], .point = p };
@@ -75,10 +83,14 @@ static void add_guide(struct draft *d, bool vertical, double at, const char *lab
 }
 
 /* Write DIR/name, unless it has no line of two points. */
-static int write_draft(const struct draft *d, const char *dir, const char *name)
+static int write_draft(struct draft *d, const char *dir, const char *name)
 {
     char path[4096];
     int most = 0;
+    size_t n = strlen(d->note);
+
+    if (d->n_left_out > 0)
+        snprintf(d->note + n, sizeof(d->note) - n, "; without the last %d", d->n_left_out);
 
     for (int i = 0; i < d->chart.n_series; i++)
         most = MAX(most, d->series[i].n);
@@ -150,12 +162,14 @@ static void add_bound(struct draft *d, const struct bench *b)
 {
     int depth = -1;
     struct svg_series *s = NULL;
+    char name[MAX_NAME];
 
     for (int i = 0; i < b->n_done; i++) {
         const struct bench_case *c = &b->c[i];
         if (c->kind != BENCH_DECODE || (depth >= 0 && c->depth != depth)) continue;
         depth = c->depth;
-        if (!s) s = add_series(d, (size_t)b->n_done, "roofline bound");
+        snprintf(name, sizeof(name), "roofline bound, depth %d", depth);
+        if (!s) s = add_series(d, (size_t)b->n_done, name);
         if (!s) return;
         s->line = s->dashed = true;
         add_point(s, c->batch, bench_share_of(b, c).bound_tok_s);
@@ -202,7 +216,7 @@ static int plot_depth(const struct bench *b, const char *dir)
 
     draft_init(&d, b, "Decode by depth of context");
     d.chart.x = (struct svg_axis){ .label = "tokens of context" };
-    d.chart.y = (struct svg_axis){ .label = "tok/s, summed" };
+    d.chart.y = (struct svg_axis){ .label = "tok/s, summed", .scale = SVG_LOG10 };
     add_lines(&d, b, &by);
     int code = write_draft(&d, dir, "depth.svg");
     draft_fini(&d);
@@ -261,8 +275,10 @@ static int plot_itl(const struct bench *b, const char *dir)
 /* The roof over the intensities from `lo` to `hi`; all cases run on the same kind of numbers. */
 static void add_roof(struct draft *d, const struct bench *b, double lo, double hi)
 {
-    bool int8 = b->n_done > 0 && b->c[0].work.sum.macs8 > 0;
-    double read = b->limits.read, peak = int8 ? b->limits.dot8 : b->limits.fma;
+    static const struct step_work none;
+    const char *kind;
+    double read = b->limits.read,
+           peak = machine_peak(&b->limits, b->n_done ? &b->c[0].work.sum : &none, &kind);
     double ridge = peak / read;
     char label[MAX_NAME];
     struct svg_series *s;
@@ -275,7 +291,7 @@ static void add_roof(struct draft *d, const struct bench *b, double lo, double h
     add_point(s, lo, lo * read);
     add_point(s, ridge, peak);
     add_point(s, 2 * MAX(hi, ridge), peak);
-    snprintf(label, sizeof(label), "%s peak %.0f G/s", int8 ? "int8" : "f32", peak);
+    snprintf(label, sizeof(label), "%s peak %.0f G/s", kind, peak);
     add_guide(d, false, peak, label);
 }
 

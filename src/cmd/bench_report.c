@@ -9,6 +9,7 @@
 #include "cmd/bench.h"
 
 #include "base/cpu.h"
+#include "cmd/term.h"
 #include "engine/bundle.h"
 
 const char *const bench_kind_names[] = {
@@ -100,14 +101,16 @@ static void cell_worst(char *buf, const struct bench *b, const struct bench_case
     ms_cell(buf, bench_stat_of(&c->itl_s).max);
 }
 
-/* A prompt is held against the integer peak, one sequence against reading, the rest (and matrices
- * in f32) against the roofline. */
+/* A prompt is held against the peak of int8 or bf16, one sequence against reading, the rest (and
+ * matrices in f32) against the roofline. */
 static void cell_limit(char *buf, const struct bench *b, const struct bench_case *c)
 {
     struct bench_share s = bench_share_of(b, c);
 
     if (c->kind == BENCH_PREFILL && s.int8 > 0)
         snprintf(buf, CELL, "%.0f %% of int8 peak", 100 * s.int8);
+    else if (c->kind == BENCH_PREFILL && s.bf16 > 0)
+        snprintf(buf, CELL, "%.0f %% of bf16 peak", 100 * s.bf16);
     else if (c->kind == BENCH_DECODE && c->batch == 1)
         snprintf(buf, CELL, "%.0f %% of reading", 100 * s.read);
     else snprintf(buf, CELL, "%.0f %% of %.0f tok/s", 100 * s.bound, s.bound_tok_s);
@@ -128,23 +131,22 @@ static void print_notes(const struct bench *b, const char *end)
 {
     const struct machine_limits *l = &b->limits;
     double knee = machine_critical_batch(&b->limits, b->m->model);
-    int decode = b->eo.n_threads_decode ? b->eo.n_threads_decode : b->eo.n_threads;
     char name[128];
 
-    printf("%s, %d threads, kernels %s, profile %s; medians of %d runs%s%s\n", cpu_name(),
-           b->eo.n_threads, b->m->model->kernels.isa, b->profile, b->o->repeats,
-           b->interrupted ? " (interrupted)" : "", end);
-    if (b->planned)
-        printf("plan of brrr tune: %d threads to decode, chunk %d%s\n", decode, b->eo.chunk, end);
-    else printf("no plan of brrr tune%s\n", end);
+    printf(
+        "%s, %d threads (%d to decode), chunk %d, kernels %s, profile %s; medians of %d runs%s%s\n",
+        cpu_name(), b->eo.n_threads, b->eo.n_threads_decode, b->eo.chunk, b->m->model->kernels.isa,
+        b->profile, b->o->repeats, b->interrupted ? " (interrupted)" : "", end);
+    printf("%s plan of brrr tune%s\n", b->planned ? "with the" : "no", end);
     printf("%s: a step reads %.4g MB of weights and multiplies %.4g M times a token, "
            "%.4g M times for its logits%s\n",
            bench_model_name(b, name, sizeof(name)), cost_weight_bytes(&b->cost) / 1e6,
            b->cost.linear_macs / 1e6, b->cost.head_macs / 1e6, end);
     printf("limits: a plain read of the weights runs at %.1f GB/s", l->read);
     if (l->dot8 > 0)
-        printf("; peak in int8 %.0f, in f32 %.0f G multiply-adds/s; critical batch %.1f", l->dot8,
-               l->fma, knee);
+        printf(
+            "; peak in int8 %.0f, in bf16 %.0f, in f32 %.0f G multiply-adds/s; critical batch %.1f",
+            l->dot8, l->bf16, l->fma, knee);
     printf("%s\n", end);
     for (int i = 0; i < b->n_done; i++) {
         const struct bench_case *c = &b->c[i];
@@ -237,8 +239,8 @@ static int print_csv(const struct bench *b)
     printf("case,n_prompt,n_gen,depth,batch,runs");
     for (size_t i = 0; i < COUNT(stats); i++)
         printf(",%s,%s_min,%s_max,%s_p90,%s_p99", stats[i], stats[i], stats[i], stats[i], stats[i]);
-    printf(",read_share,int8_share,bound_tok_s,bound_share,read_gb_s,int8_gmac_s,threads,kernels,"
-           "profile,model,cpu\n");
+    printf(",read_share,int8_share,bf16_share,bound_tok_s,bound_share,read_gb_s,int8_gmac_s,"
+           "bf16_gmac_s,threads,kernels,profile,model,cpu\n");
     for (int i = 0; i < b->n_done; i++) {
         const struct bench_case *c = &b->c[i];
         struct bench_share s = bench_share_of(b, c);
@@ -249,11 +251,14 @@ static int print_csv(const struct bench *b)
         csv_stat(&c->itl_s);
         csv_number(s.read);
         csv_number(s.int8);
+        csv_number(s.bf16);
         csv_number(s.bound_tok_s);
         csv_number(s.bound);
         csv_number(c->read);
         csv_number(b->limits.dot8);
-        printf(",%d,%s,%s,", b->eo.n_threads, b->m->model->kernels.isa, b->profile);
+        csv_number(b->limits.bf16);
+        printf(",%d,%s,%s,", c->kind == BENCH_DECODE ? b->eo.n_threads_decode : b->eo.n_threads,
+               b->m->model->kernels.isa, b->profile);
         csv_text(bench_model_name(b, name, sizeof(name)));
         putchar(',');
         csv_text(cpu_name());
@@ -309,6 +314,7 @@ static json_t *json_case(const struct bench *b, const struct bench_case *c)
     json_put(j, "read_gb_s", c->read);
     json_put(j, "read_share", s.read);
     json_put(j, "int8_share", s.int8);
+    json_put(j, "bf16_share", s.bf16);
     json_put(j, "bound_tok_s", s.bound_tok_s);
     json_put(j, "bound_share", s.bound);
     json_put(j, "gmac_s", s.mac_s / 1e9);
@@ -323,29 +329,38 @@ static json_t *json_limits(const struct bench *b)
                           "head_macs", b->cost.head_macs);
 
     json_put(l, "int8_gmac_s", b->limits.dot8);
+    json_put(l, "bf16_gmac_s", b->limits.bf16);
     json_put(l, "f32_gmac_s", b->limits.fma);
     json_put(l, "barrier_ns", b->limits.barrier_ns);
     json_put(l, "critical_batch", machine_critical_batch(&b->limits, b->m->model));
     return l;
 }
 
+/* A file's name may be any bytes, JSON may not. */
+static json_t *json_model(const struct bench *b)
+{
+    char name[128], clean[TERM_ROOM(sizeof(name))];
+
+    bench_model_name(b, name, sizeof(name));
+    return json_stringn(clean, term_clean(clean, name, strlen(name)));
+}
+
 static int print_json(const struct bench *b)
 {
     json_t *cases = json_array(), *all;
     size_t anon, file;
-    char name[128];
 
     for (int i = 0; i < b->n_done; i++)
         json_array_append_new(cases, json_case(b, &b->c[i]));
     mem_resident(&anon, &file);
-    all =
-        json_pack("{s:s, s:s, s:i, s:i, s:b, s:s, s:s, s:o, s:{s:I, s:I}, s:o}", "cpu", cpu_name(),
-                  "model", bench_model_name(b, name, sizeof(name)), "threads", b->eo.n_threads,
-                  "chunk", b->eo.chunk, "planned", b->planned, "kernels", b->m->model->kernels.isa,
-                  "profile", b->profile, "limits", json_limits(b), "memory", "anonymous_bytes",
-                  (json_int_t)anon, "file_bytes", (json_int_t)file, "cases", cases);
+    all = json_pack("{s:s, s:o, s:i, s:i, s:i, s:b, s:s, s:s, s:o, s:{s:I, s:I}, s:o}", "cpu",
+                    cpu_name(), "model", json_model(b), "threads", b->eo.n_threads,
+                    "threads_decode", b->eo.n_threads_decode, "chunk", b->eo.chunk, "planned",
+                    b->planned, "kernels", b->m->model->kernels.isa, "profile", b->profile,
+                    "limits", json_limits(b), "memory", "anonymous_bytes", (json_int_t)anon,
+                    "file_bytes", (json_int_t)file, "cases", cases);
     if (b->interrupted) json_object_set_new(all, "interrupted", json_true());
-    return cmd_print_json(all);
+    return cmd_print_answer(all);
 }
 
 bench_report_fn *bench_report_find(const char *format)

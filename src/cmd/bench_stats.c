@@ -82,9 +82,10 @@ struct bench_share bench_share_of(const struct bench *b, const struct bench_case
     l.read = c->read;
     if (tok_s <= 0 || l.read <= 0 || l.dot8 <= 0 || l.fma <= 0) return s;
     double time = tokens / tok_s, best = machine_step_seconds(&l, &w->sum);
+    double peak = w->layer_macs / time / (machine_peak(&l, &w->sum, NULL) * 1e9);
     return (struct bench_share){ .read = bytes / time / (l.read * 1e9),
-                                 .int8 =
-                                     w->sum.macs8 > 0 ? w->layer_macs / time / (l.dot8 * 1e9) : 0,
+                                 .int8 = w->sum.linear8 > 0 ? peak : 0,
+                                 .bf16 = w->sum.linear8 > 0 || w->sum.linear16 <= 0 ? 0 : peak,
                                  .bound = best / time,
                                  .bound_tok_s = tokens / best,
                                  .intensity = w->macs / bytes,

@@ -99,7 +99,9 @@ int cmd_jsonl(json_t *(*fn)(void *arg, const json_t *line, struct brrr_error *er
 /* {"error": text} for any bytes of a struct brrr_error: what is no UTF-8 is replaced, since JSON
  * can not carry it. */
 json_t *cmd_json_error(const char *text);
-/* One line on stdout, floats as %.9g; flushed. Frees v. */
+/* One line on stdout, floats as %.9g; flushed. Frees v. EXIT_RUN where it could not be written. */
 int cmd_print_json(json_t *v);
+/* The same for a verb with one answer: whether that got out is for main.c to find out and tell. */
+int cmd_print_answer(json_t *v);
 
 #endif

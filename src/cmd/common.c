@@ -120,6 +120,13 @@ int cmd_print_json(json_t *v)
     return ok ? EXIT_OK : EXIT_RUN;
 }
 
+int cmd_print_answer(json_t *v)
+{
+    int code = cmd_print_json(v);
+
+    return code == EXIT_RUN ? EXIT_OK : code;
+}
+
 json_t *cmd_json_error(const char *text)
 {
     char clean[TERM_ROOM(sizeof(((struct brrr_error *)0)->text))];

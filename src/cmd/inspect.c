@@ -23,7 +23,7 @@ static enum brrr_status check_model(const struct gguf *g, struct model_plan *pla
                                     struct brrr_error *err)
 {
     struct tokenizer *tok = NULL;
-    enum brrr_status st = model_check(g, false, plan, err);
+    enum brrr_status st = model_check(g, BRRR_PRECISION_Q8, plan, err);
 
     if (st == BRRR_OK && tokenizer_present(g)) st = tokenizer_open(&tok, g, err);
     tokenizer_close(tok);

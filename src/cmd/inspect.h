@@ -30,8 +30,8 @@ json_t *inspect_value(const struct gguf *g, const struct gguf_kv *kv);
 
 /* The architecture's name, empty if there is none. */
 struct slice inspect_arch(const struct gguf *g);
-/* Bytes of the KV cache (f16) of n tokens; layers with a window keep no more than that. */
-size_t inspect_kv_bytes(const struct model_plan *plan, size_t n);
+/* Bytes of the KV cache of n tokens in this type; layers with a window keep no more than that. */
+size_t inspect_kv_bytes(const struct model_plan *plan, int kv_type, size_t n);
 /* The number of weights of all tensors. */
 uint64_t inspect_weights(const struct gguf *g);
 /* "llama.block_count" with architecture "llama": "block_count"; else a slice without bytes. */

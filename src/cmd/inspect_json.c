@@ -213,24 +213,34 @@ static json_t *tokenizer(const struct gguf *g)
     return v;
 }
 
-size_t inspect_kv_bytes(const struct model_plan *plan, size_t n)
+size_t inspect_kv_bytes(const struct model_plan *plan, int kv_type, size_t n)
 {
     const struct hparams *hp = &plan->hp;
     size_t kept = 0;
 
     for (int l = 0; l < hp->n_layer; l++)
         kept += model_kv_kind(hp, l) == KV_WINDOW ? MIN(n, (size_t)hp->window) : n;
-    return kept * (model_kv_block_bytes(hp, KV_F16) / KV_BLOCK);
+    return kept * (model_kv_block_bytes(hp, kv_type) / KV_BLOCK);
+}
+
+/* {"f16": bytes of n tokens, ...} */
+static json_t *kv_bytes(const struct model_plan *plan, size_t n)
+{
+    json_t *v = json_object();
+
+    for (int t = 0; t < KV_TYPES; t++)
+        json_object_set_new(v, kv_types[t].name,
+                            json_integer((json_int_t)inspect_kv_bytes(plan, t, n)));
+    return v;
 }
 
 /* What loading would take; weights that are not packed are read from the file's pages. */
 static json_t *memory(const struct model_plan *plan)
 {
-    return json_pack("{s:I, s:I, s:I, s:I, s:i}", "packed_bytes", (json_int_t)plan->packed_bytes,
+    return json_pack("{s:I, s:I, s:o, s:o, s:i}", "packed_bytes", (json_int_t)plan->packed_bytes,
                      "mapped_bytes", (json_int_t)plan->mapped_bytes, "kv_bytes_per_token",
-                     (json_int_t)inspect_kv_bytes(plan, 1), "kv_bytes_context",
-                     (json_int_t)inspect_kv_bytes(plan, (size_t)plan->hp.ctx_max), "context",
-                     plan->hp.ctx_max);
+                     kv_bytes(plan, 1), "kv_bytes_context",
+                     kv_bytes(plan, (size_t)plan->hp.ctx_max), "context", plan->hp.ctx_max);
 }
 
 bool inspect_json(const struct gguf *g, const struct model_plan *plan)

@@ -202,14 +202,16 @@ static void print_types(const struct gguf *g)
 
 static void print_memory(const struct model_plan *plan)
 {
-    char buf[16];
+    char buf[16], all[16];
 
     puts("memory");
     printf("  %-36s %s\n", "weights, packed", human_bytes(buf, plan->packed_bytes));
     printf("  %-36s %s\n", "weights, read from the file", human_bytes(buf, plan->mapped_bytes));
-    printf("  %-36s %s\n", "KV cache, each token", human_bytes(buf, inspect_kv_bytes(plan, 1)));
-    printf("  %-36s %s\n", "KV cache, whole context",
-           human_bytes(buf, inspect_kv_bytes(plan, (size_t)plan->hp.ctx_max)));
+    printf("KV cache %42s %13s\n", "each token", "whole context");
+    for (int t = 0; t < KV_TYPES; t++)
+        printf("  %-36s %12s %13s\n", kv_types[t].name,
+               human_bytes(buf, inspect_kv_bytes(plan, t, 1)),
+               human_bytes(all, inspect_kv_bytes(plan, t, (size_t)plan->hp.ctx_max)));
 }
 
 void inspect_table(const struct gguf *g, const struct model_plan *plan, bool all)

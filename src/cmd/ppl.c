@@ -125,7 +125,7 @@ static int print(const struct options *o, const struct text *t, const struct win
         json_t *all = json_pack("{s:i, s:i, s:f, s:f}", "tokens", (int)t->ids.n, "scored",
                                 w->scored, "nll", nll, "ppl", ppl);
         if (all && o->kl) json_object_set_new(all, "kl", kl_json(w->kl, nll));
-        return cmd_print_json(all);
+        return cmd_print_answer(all);
     }
     printf("perplexity %.4f (%d of %d tokens scored, windows of %d, mean nll %.5f)\n", ppl,
            w->scored, (int)t->ids.n, t->ctx, nll);
@@ -134,7 +134,7 @@ static int print(const struct options *o, const struct text *t, const struct win
 }
 
 static int start_kl(struct kl *kl, const struct options *o, const struct brrr_model *m,
-                    const struct text *t)
+                    const struct text *t, int kv_type)
 {
     struct klbase_head h = { .n_vocab = brrr_model_n_vocab(m),
                              .ctx = t->ctx,
@@ -147,7 +147,7 @@ static int start_kl(struct kl *kl, const struct options *o, const struct brrr_mo
     if (h.n_row == 0)
         return cmd_usage("ppl", "no token counts: the text is shorter than a window of %d tokens",
                          t->ctx);
-    snprintf(h.profile, sizeof(h.profile), "%s", model_profile(m->model));
+    model_profile_kv(m->model, kv_type, h.profile, sizeof(h.profile));
     return kl_start(kl, o, &h);
 }
 
@@ -170,8 +170,14 @@ static int run(const struct options *o, const struct brrr_model *m, struct engin
         goto out;
     }
     eo->ctx = t.ctx;
-    if ((code = start_kl(&kl, o, m, &t))) goto out;
-    if (eval_new(&v, m, eo, &err) || windows(v, m, &t, &w, &err)) code = cmd_fail(&err);
+    session_plan(eo, o, m);
+    if (eval_new(&v, m, eo, &err)) {
+        code = cmd_fail(&err);
+        goto out;
+    }
+    if ((code = start_kl(&kl, o, m, &t, eo->kv_type)))
+        goto out; /* from here on an old base is lost */
+    if (windows(v, m, &t, &w, &err)) code = cmd_fail(&err);
     else if ((code = kl_end(&kl)) == EXIT_OK) code = print(o, &t, &w);
 out:
     kl_fini(&kl);

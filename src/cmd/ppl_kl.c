@@ -12,6 +12,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#define NOT_FINITE "the model's logits are not finite: nothing to compare"
+
 /* Does the base belong to this text, cut this way? */
 static enum brrr_status check(const struct klbase_head *b, const struct klbase_head *h,
                               const char *path, struct brrr_error *err)
@@ -87,13 +89,16 @@ bool kl_take(struct kl *k, const struct kl_at *at)
     struct klbase_row row;
 
     if (!k->file) return true;
-    if (!isfinite(nll))
-        k->st =
-            fail(&k->err, BRRR_E_LIMIT, "the model's logits are not finite: nothing to compare");
+    if (!isfinite(nll)) k->st = fail(&k->err, BRRR_E_LIMIT, NOT_FINITE);
     else if (!k->compare) k->st = klbase_put(k->file, at->logits, at->max, nll, &k->err);
     else k->st = klbase_get(k->file, at->next, &row, &k->err);
     if (k->st || !k->compare) return !k->st;
-    k->each[k->n++] = divergence(&row, at, klbase_head(k->file)->n_vocab);
+    double d = divergence(&row, at, klbase_head(k->file)->n_vocab);
+    if (!isfinite(d)) {
+        k->st = fail(&k->err, BRRR_E_LIMIT, NOT_FINITE);
+        return false;
+    }
+    k->each[k->n++] = d;
     k->n_same += row.top == top_of(at);
     k->base_nll += row.nll;
     return true;

@@ -12,10 +12,22 @@
 #include "cmd/term.h"
 #include "engine/plan.h"
 
+/* What --precision may be; the first is the default. -1: none of them. */
+static int precision_find(const struct options *o)
+{
+    static const char *const names[] = {
+        [BRRR_PRECISION_Q8] = "q8", [BRRR_PRECISION_F32] = "f32", [BRRR_PRECISION_BF16] = "bf16"
+    };
+
+    for (size_t i = 0; o->precision && i < COUNT(names); i++)
+        if (strcmp(o->precision, names[i]) == 0) return (int)i;
+    return o->precision ? -1 : BRRR_PRECISION_Q8;
+}
+
 int session_open(struct brrr_model **m, const struct options *o)
 {
     struct progress bar;
-    struct brrr_model_opts mo = { .precision_f32 = o->precision && strcmp(o->precision, "f32") == 0,
+    struct brrr_model_opts mo = { .precision = precision_find(o),
                                   .n_threads = o->n_threads,
                                   .progress = progress_callback,
                                   .progress_arg = &bar };
@@ -32,8 +44,8 @@ int session_open(struct brrr_model **m, const struct options *o)
 
 int session_engine_opts(struct engine_opts *eo, const struct options *o)
 {
-    bool f32 = o->precision && strcmp(o->precision, "f32") == 0;
-    const char *kv = o->kv_type ? o->kv_type : f32 ? "f32" : "f16";
+    int precision = precision_find(o);
+    const char *kv = o->kv_type ? o->kv_type : precision == BRRR_PRECISION_F32 ? "f32" : "f16";
 
     *eo = (struct engine_opts){ .n_threads = o->n_threads,
                                 .n_threads_decode = o->n_threads_decode,
@@ -41,8 +53,8 @@ int session_engine_opts(struct engine_opts *eo, const struct options *o)
                                 .chunk = o->chunk,
                                 .n_parallel = o->parallel,
                                 .no_prefix = o->no_prefix };
-    if (o->precision && !f32 && strcmp(o->precision, "q8") != 0)
-        return cmd_usage(o->verb, "--precision is 'q8' or 'f32', not '%s'", o->precision);
+    if (precision < 0)
+        return cmd_usage(o->verb, "--precision is 'q8', 'f32' or 'bf16', not '%s'", o->precision);
     eo->kv_type = kv_type_find(kv);
     if (eo->kv_type == KV_TYPES)
         return cmd_usage(o->verb, "--kv-type is 'f16', 'bf16', 'f32' or 'int8', not '%s'", kv);
@@ -76,13 +88,19 @@ bool session_plan(struct engine_opts *eo, const struct options *o, const struct 
         if (o->verbose) fputs("plan: none, `brrr tune` makes one\n", stderr);
         return false;
     }
+    if (eo->n_threads > 0 && eo->chunk > 0) {
+        if (o->verbose) fputs("plan: not used, options say all of it\n", stderr);
+        return false;
+    }
     /* One number for both was asked for: no plan in between. */
     if (eo->n_threads == 0 && eo->n_threads_decode == 0) eo->n_threads_decode = p.n_threads_decode;
     if (eo->n_threads == 0) eo->n_threads = p.n_threads;
     if (eo->chunk == 0) eo->chunk = p.chunk;
+    if (eo->ahead == 0) eo->ahead = p.ahead;
     if (o->verbose && plan_path(path, m))
-        fprintf(stderr, "plan: %d threads to read, %d to decode, chunk %d (%s)\n", p.n_threads,
-                p.n_threads_decode, p.chunk, path);
+        fprintf(stderr, "plan: %d threads to read, %d to decode, chunk %d, prefetch %d (%s)\n",
+                eo->n_threads, eo->n_threads_decode ? eo->n_threads_decode : eo->n_threads,
+                eo->chunk, eo->ahead, path);
     return true;
 }
 

@@ -4,7 +4,9 @@
  *
  * Order of drawing: card, grid, guides, lines, markers, labels, legend; what a reader must be able
  * to read comes last. The width of a text is not known here, only guessed from its characters
- * (CHAR_W); labels of points and guides try a few places and take the best.
+ * (CHAR_W); labels of points and guides try places from near to far and take the best. A label
+ * that is far from its point has a thin line to it; one that would cover another is left out,
+ * because then neither could be read.
  */
 #include "cmd/svg.h"
 
@@ -13,7 +15,7 @@
 #include <string.h>
 
 #include "base/status.h"
-#include "text/unicode.h"
+#include "base/utf8.h"
 
 enum {
     WIDTH = 800,
@@ -25,9 +27,10 @@ enum {
     LEGEND_LINE = 20,
     MAX_TICKS = 40,
     MAX_BOXES = 1024,
+    MAX_PLACES = 64,
     MAX_TEXT = 160, /* characters of one text that are shown */
 };
-#define CHAR_W 6.9 /* of a label, at 12 pixels */
+#define CHAR_W 7.2 /* of a label, at 12 pixels */
 #define CHAR_H 13.0
 
 /* Six hues that stay apart for most kinds of colour blindness; a shape of its own for each. */
@@ -38,13 +41,14 @@ static const char style[] =
     ".card{fill:#ffffff}.grid{stroke:#e4e8ec}.axis{stroke:#818b98;fill:none}"
     ".guide{stroke:#59636e;stroke-dasharray:2 4;stroke-width:1.5}"
     ".l{fill:none;stroke-width:2;stroke-linejoin:round}.dash{stroke-dasharray:7 4}"
-    ".w{fill:none;stroke-width:1.2}.halo{stroke:#ffffff;stroke-width:3;paint-order:stroke}"
+    ".dots{stroke-dasharray:2 3}.w{fill:none;stroke-width:1.2}.lead{stroke:#818b98}"
+    ".halo{stroke:#ffffff;stroke-width:3;paint-order:stroke}"
     ".s0{stroke:#0969b9}.f0{fill:#0969b9}.s1{stroke:#c4570a}.f1{fill:#c4570a}"
     ".s2{stroke:#087f5b}.f2{fill:#087f5b}.s3{stroke:#a03a8f}.f3{fill:#a03a8f}"
     ".s4{stroke:#8a6d00}.f4{fill:#8a6d00}.s5{stroke:#56606b}.f5{fill:#56606b}"
     "@media (prefers-color-scheme:dark){"
     "text{fill:#e6edf3}.d{fill:#9aa5b1}.card{fill:#15191f}.grid{stroke:#2a313a}"
-    ".axis,.guide{stroke:#8b96a3}.halo{stroke:#15191f}"
+    ".axis,.guide,.lead{stroke:#8b96a3}.halo{stroke:#15191f}"
     ".s0{stroke:#58a6ff}.f0{fill:#58a6ff}.s1{stroke:#f0883e}.f1{fill:#f0883e}"
     ".s2{stroke:#3fb98a}.f2{fill:#3fb98a}.s3{stroke:#db7fd0}.f3{fill:#db7fd0}"
     ".s4{stroke:#d4b63c}.f4{fill:#d4b63c}.s5{stroke:#aeb9c4}.f5{fill:#aeb9c4}"
@@ -59,8 +63,12 @@ static const char *const shapes[] = {
 };
 #define N_STYLE COUNT(shapes)
 
+/* What it costs to cover something. Off the plot, or on another text: not at all. */
+enum { ON_LINE = 1, ON_MARKER = 2, ON_TEXT = 1 << 16, OFF_PLOT = 1 << 17 };
+
 struct box {
     double x, y, w, h; /* x, y: the corner at the top left */
+    int cost;          /* ON_* */
 };
 
 struct range {
@@ -311,42 +319,68 @@ static void keep_free(struct plot *p, struct box b)
     if (p->n_box < MAX_BOXES) p->box[p->n_box++] = b;
 }
 
-/* How many things a label here would cover; outside the plot is worse than all of them. */
+/* What a label here would cover. */
 static int trouble(const struct plot *p, const struct box *b)
 {
     bool out = b->x < LEFT + 1 || b->x + b->w > RIGHT || b->y < TOP || b->y + b->h > BOTTOM;
-    int n = out ? MAX_BOXES : 0;
+    int n = out ? OFF_PLOT : 0;
 
     for (int i = 0; i < p->n_box; i++)
-        n += overlap(b, &p->box[i]);
+        n += overlap(b, &p->box[i]) ? p->box[i].cost : 0;
     return n;
 }
 
-/* A label in the first of n places with the least trouble. */
-static void draw_label(struct plot *p, const struct box *place, int n, const char *s)
+/* A label in the first of n places with the least trouble; that place, or NULL if there is none. */
+static const struct box *draw_label(struct plot *p, const struct box *place, int n, const char *s)
 {
-    const struct box *best = place;
+    const struct box *best = NULL;
+    int least = ON_TEXT;
 
-    for (int i = 1; i < n; i++)
-        if (trouble(p, &place[i]) < trouble(p, best)) best = &place[i];
+    for (int i = 0; i < n; i++) {
+        int t = trouble(p, &place[i]);
+        if (t >= least) continue;
+        best = &place[i];
+        least = t;
+    }
+    if (!best) return NULL;
     keep_free(p, *best);
     text_at(p->f, best->x, best->y + 10.5, " class=\"halo\"", s);
+    return best;
+}
+
+/* Beside the point first; then on wider and wider rings around it. */
+static int places_around(struct box place[MAX_PLACES], double x, double y, double w)
+{
+    static const struct {
+        double x, y; /* of the label's middle, in halves of its size from the ring */
+    } way[] = {
+        { 1, 0 }, { -1, 0 }, { 0, -1 }, { 0, 1 }, { 1, -1 }, { 1, 1 }, { -1, -1 }, { -1, 1 }
+    };
+    int n = 0;
+
+    for (double ring = 8; n + (int)COUNT(way) <= MAX_PLACES && ring < 120; ring += 16)
+        for (size_t i = 0; i < COUNT(way); i++) {
+            double diagonal = way[i].x != 0 && way[i].y != 0 ? 0.75 : 1;
+            double cx = x + way[i].x * (ring * diagonal + w / 2);
+            double cy = y + way[i].y * (ring * diagonal + CHAR_H / 2);
+            place[n++] = (struct box){ cx - w / 2, cy - CHAR_H / 2, w, CHAR_H, ON_TEXT };
+        }
+    return n;
 }
 
 static void label_point(struct plot *p, const struct svg_point *q)
 {
-    double x = px(p, q->x), y = py(p, q->y), w = text_width(q->label), h = CHAR_H;
-    struct box place[] = {
-        { x + 8, y - h / 2, w, h },      { x - 8 - w, y - h / 2, w, h },
-        { x - w / 2, y - 8 - h, w, h },  { x - w / 2, y + 8, w, h },
-        { x + 6, y - 7 - h, w, h },      { x + 6, y + 7, w, h },
-        { x - 6 - w, y - 7 - h, w, h },  { x - 6 - w, y + 7, w, h },
-        { x - w / 2, y - 22 - h, w, h }, { x - w / 2, y + 22, w, h },
-        { x - w, y - 22 - h, w, h },     { x - w, y + 22, w, h },
-        { x - w, y - 38 - h, w, h },     { x - w, y + 38, w, h },
-    };
+    struct box place[MAX_PLACES];
+    double x = px(p, q->x), y = py(p, q->y);
+    int n = places_around(place, x, y, text_width(q->label));
+    const struct box *b = draw_label(p, place, n, q->label);
 
-    draw_label(p, place, COUNT(place), q->label);
+    if (!b) return;
+    double to_x = MAX(b->x, MIN(x, b->x + b->w)), to_y = MAX(b->y, MIN(y, b->y + b->h));
+    double dx = to_x - x, dy = to_y - y, far = sqrt(dx * dx + dy * dy);
+    if (far < 16) return;
+    fprintf(p->f, "<path class=\"lead\" d=\"M%.1f %.1fL%.1f %.1f\"/>\n", x + 5 * dx / far,
+            y + 5 * dy / far, to_x - 2 * dx / far, to_y - 2 * dy / far);
 }
 
 /* --- the plot --- */
@@ -359,31 +393,48 @@ static void draw_guide(struct plot *p, const struct svg_guide *g)
     double x = up ? px(p, g->at) : LEFT, y = up ? BOTTOM : py(p, g->at);
     fprintf(p->f, "<path class=\"guide\" d=\"M%.1f %.1f%c%d\"/>\n", x, y, up ? 'V' : 'H',
             up ? TOP : RIGHT);
-    if (up) keep_free(p, (struct box){ x - 1, TOP, 2, BOTTOM - TOP });
-    else keep_free(p, (struct box){ LEFT, y - 1, RIGHT - LEFT, 2 });
+    if (up) keep_free(p, (struct box){ x - 1, TOP, 2, BOTTOM - TOP, ON_MARKER });
+    else keep_free(p, (struct box){ LEFT, y - 1, RIGHT - LEFT, 2, ON_MARKER });
+}
+
+/* Along the guide, on both sides of it: a vertical one from the top, a flat one from both ends. */
+static int places_along(struct box place[MAX_PLACES], const struct plot *p,
+                        const struct svg_guide *g, double w)
+{
+    double h = CHAR_H, x = px(p, g->at), y = py(p, g->at);
+    int n = 0;
+
+    for (int i = 0; i < 8; i++) {
+        double down = TOP + 3 + 18 * i, in = 40 * i;
+        const struct box up[] = { { x + 5, down, w, h, ON_TEXT },
+                                  { x - 5 - w, down, w, h, ON_TEXT },
+                                  { x + 5, BOTTOM - 5 - 18 * i - h, w, h, ON_TEXT },
+                                  { x - 5 - w, BOTTOM - 5 - 18 * i - h, w, h, ON_TEXT } };
+        const struct box flat[] = { { RIGHT - 4 - in - w, y - 3 - h, w, h, ON_TEXT },
+                                    { LEFT + 6 + in, y - 3 - h, w, h, ON_TEXT },
+                                    { RIGHT - 4 - in - w, y + 3, w, h, ON_TEXT },
+                                    { LEFT + 6 + in, y + 3, w, h, ON_TEXT } };
+        memcpy(place + n, g->vertical ? up : flat, sizeof(up));
+        n += (int)COUNT(up);
+    }
+    return n;
 }
 
 static void label_guide(struct plot *p, const struct svg_guide *g)
 {
-    if (!g->label || !inside(g->vertical ? &p->x : &p->y, g->at)) return;
-    double w = text_width(g->label), h = CHAR_H;
-    double x = px(p, g->at), y = py(p, g->at);
-    struct box up[] = { { x + 5, TOP + 3, w, h },
-                        { x - 5 - w, TOP + 3, w, h },
-                        { x + 5, BOTTOM - 5 - h, w, h },
-                        { x - 5 - w, BOTTOM - 5 - h, w, h } };
-    struct box flat[] = { { RIGHT - 4 - w, y - 3 - h, w, h },
-                          { LEFT + 6, y - 3 - h, w, h },
-                          { RIGHT - 4 - w, y + 3, w, h },
-                          { LEFT + 6, y + 3, w, h } };
+    struct box place[MAX_PLACES];
 
-    draw_label(p, g->vertical ? up : flat, 4, g->label);
+    if (!g->label || !inside(g->vertical ? &p->x : &p->y, g->at)) return;
+    draw_label(p, place, places_along(place, p, g, text_width(g->label)), g->label);
 }
 
-/* Where the hues begin again, dashes tell the lines apart. */
-static bool is_dashed(const struct svg_chart *c, int i)
+/* Where the hues begin again, dashes and then dots tell the lines apart. */
+static const char *dashes(const struct svg_chart *c, int i)
 {
-    return c->series[i].dashed || (size_t)i >= N_STYLE;
+    static const char *const turn[] = { "", " dash", " dots" };
+    size_t n = (size_t)i / N_STYLE % COUNT(turn);
+
+    return turn[n == 0 && c->series[i].dashed ? 1 : n];
 }
 
 /* A label on a line is hard to read: small boxes along it. */
@@ -392,17 +443,17 @@ static void keep_line_free(struct plot *p, double x0, double y0, double x1, doub
     int n = (int)MIN(100, MAX(fabs(x1 - x0), fabs(y1 - y0)) / 10) + 1;
 
     for (int i = 1; i < n; i++)
-        keep_free(p, (struct box){ x0 + (x1 - x0) * i / n - 1, y0 + (y1 - y0) * i / n - 1, 2, 2 });
+        keep_free(p, (struct box){ x0 + (x1 - x0) * i / n - 1, y0 + (y1 - y0) * i / n - 1, 2, 2,
+                                   ON_LINE });
 }
 
 /* Lines may leave the plot where a range was given: the clip path cuts them. */
-static void draw_line(struct plot *p, const struct svg_series *s, bool dashed, size_t hue)
+static void draw_line(struct plot *p, const struct svg_series *s, const char *dashed, size_t hue)
 {
     double x0 = 0, y0 = 0;
     char join = 'M';
 
-    fprintf(p->f, "<path class=\"l s%zu%s\" clip-path=\"url(#plot)\" d=\"", hue,
-            dashed ? " dash" : "");
+    fprintf(p->f, "<path class=\"l s%zu%s\" clip-path=\"url(#plot)\" d=\"", hue, dashed);
     for (int i = 0; i < s->n; i++) {
         const struct svg_point *q = &s->point[i];
         if (!placeable(&p->x, q->x) || !placeable(&p->y, q->y)) continue;
@@ -438,7 +489,7 @@ static void draw_points(struct plot *p, const struct svg_series *s, size_t hue)
                     hue, x, py(p, q->lo), py(p, q->hi), x - 4, py(p, q->lo));
         if (!s->marker) continue;
         draw_marker(p->f, x, y, hue);
-        keep_free(p, (struct box){ x - 4, y - 4, 8, 8 });
+        keep_free(p, (struct box){ x - 4, y - 4, 8, 8, ON_MARKER });
     }
 }
 
@@ -473,8 +524,8 @@ static void draw_legend(struct plot *p)
             y += LEGEND_LINE;
         }
         if (s->line)
-            fprintf(p->f, "<path class=\"l s%zu%s\" d=\"M%.1f %.1fh24\"/>\n", hue,
-                    is_dashed(p->c, i) ? " dash" : "", x, y);
+            fprintf(p->f, "<path class=\"l s%zu%s\" d=\"M%.1f %.1fh24\"/>\n", hue, dashes(p->c, i),
+                    x, y);
         if (s->marker) draw_marker(p->f, x + 12, y, hue);
         text_at(p->f, x + 30, y + 4, "", s->name);
         x += w;
@@ -491,7 +542,7 @@ static void draw_plot(struct plot *p)
     for (int i = 0; i < c->n_guide; i++)
         draw_guide(p, &c->guide[i]);
     for (int i = 0; i < c->n_series; i++)
-        if (c->series[i].line) draw_line(p, &c->series[i], is_dashed(c, i), (size_t)i % N_STYLE);
+        if (c->series[i].line) draw_line(p, &c->series[i], dashes(c, i), (size_t)i % N_STYLE);
     for (int i = 0; i < c->n_series; i++)
         draw_points(p, &c->series[i], (size_t)i % N_STYLE);
     for (int i = 0; i < c->n_guide; i++)

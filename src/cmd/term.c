@@ -7,6 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/utf8.h"
+
 /* Quick work stays silent; redrawing faster than a person sees is waste. */
 #define FIRST_MS  500
 #define BAR_MS    100
@@ -27,62 +29,30 @@ bool term_color(FILE *f)
     return term_tty(f) && !(no && *no);
 }
 
-/*
- * One character at p (n >= 1 bytes left): its length, and its number in *code, by the table of
- * well-formed sequences of the Unicode standard (3-7). What is malformed is one byte, *code -1.
- */
-static size_t decode(const unsigned char *p, size_t n, int32_t *code)
-{
-    static const struct {
-        unsigned char first, last; /* of the lead byte        */
-        unsigned char low, high;   /* what may follow it      */
-        unsigned char len;
-    } rows[] = {
-        { 0x00, 0x7f, 0, 0, 1 },       { 0xc2, 0xdf, 0x80, 0xbf, 2 }, { 0xe0, 0xe0, 0xa0, 0xbf, 3 },
-        { 0xe1, 0xec, 0x80, 0xbf, 3 }, { 0xed, 0xed, 0x80, 0x9f, 3 }, { 0xee, 0xef, 0x80, 0xbf, 3 },
-        { 0xf0, 0xf0, 0x90, 0xbf, 4 }, { 0xf1, 0xf3, 0x80, 0xbf, 4 }, { 0xf4, 0xf4, 0x80, 0x8f, 4 },
-    };
-    size_t r = 0, len;
-
-    *code = -1;
-    while (r < sizeof(rows) / sizeof(rows[0]) && (p[0] < rows[r].first || p[0] > rows[r].last))
-        r++;
-    if (r == sizeof(rows) / sizeof(rows[0]) || rows[r].len > n) return 1;
-    len = rows[r].len;
-    if (len > 1 && (p[1] < rows[r].low || p[1] > rows[r].high)) return 1;
-    int32_t c = len == 1 ? p[0] : p[0] & (0x7f >> len);
-    for (size_t i = 1; i < len; i++) {
-        if ((p[i] & 0xc0) != 0x80) return 1;
-        c = c << 6 | (p[i] & 0x3f);
-    }
-    *code = c;
-    return len;
-}
-
 /* C1 controls, and what turns the direction of writing (Unicode's "Bidi_Control" but the marks). */
-static bool hidden(int32_t c)
+static bool hidden(uint32_t c)
 {
-    return c < 0 || (c >= 0x80 && c <= 0x9f) || (c >= 0x202a && c <= 0x202e) ||
-           (c >= 0x2066 && c <= 0x2069);
+    return (c >= 0x80 && c <= 0x9f) || (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
 }
 
 size_t term_clean(char *out, const char *text, size_t n)
 {
-    const unsigned char *p = (const unsigned char *)text;
     char *to = out;
+    size_t step;
 
-    for (size_t i = 0, len; i < n; i += len) {
-        int32_t c;
-        len = decode(p + i, n - i, &c);
-        if (hidden(c)) {
+    for (size_t i = 0; i < n; i += step) {
+        uint32_t c;
+        int len = utf8_next(text + i, n - i, &c);
+        step = len > 0 ? (size_t)len : 1;
+        if (len <= 0 || hidden(c)) {
             memcpy(to, "\xef\xbf\xbd", 3); /* U+FFFD */
             to += 3;
         } else if ((c < 0x20 && c != '\n' && c != '\t') || c == 0x7f) {
             *to++ = '^';
             *to++ = (char)(c ^ 0x40);
         } else {
-            memcpy(to, p + i, len);
-            to += len;
+            memcpy(to, text + i, step);
+            to += step;
         }
     }
     return (size_t)(to - out);
@@ -94,10 +64,7 @@ bool term_write(FILE *f, const char *text, size_t n)
 
     if (!isatty(fileno(f))) return fwrite(text, 1, n, f) == n;
     while (n > 0) {
-        size_t take = n < 1024 ? n : 1024;
-        /* Not in the middle of a character. */
-        while (take > 1021 && take < n && ((unsigned char)text[take] & 0xc0) == 0x80)
-            take--;
+        size_t take = n <= 1024 ? n : utf8_whole(text, 1024);
         size_t m = term_clean(buf, text, take);
         if (fwrite(buf, 1, m, f) != m) return false;
         text += take;

@@ -10,11 +10,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/utf8.h"
 #include "cmd/cmd.h"
 #include "cmd/term.h"
 #include "format/gguf.h"
 #include "text/tokenizer.h"
-#include "text/unicode.h"
 
 enum { PIECE_SHOWN = 256 };
 

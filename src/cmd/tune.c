@@ -46,7 +46,7 @@ static void print_machine(const struct tune_result *r)
     printf("machine: %s, %d threads\n\n%-16s", cpu_name(), r->threads[r->n_threads - 1].n,
            "read, GB/s");
     for (int i = 0; i < r->n_size; i++)
-        printf(" %7.4g MB", r->size[i] / (1 << 20));
+        printf(" %6.4g MiB", r->size[i] / (1 << 20));
     printf(" %11s\n", "barrier, ns");
     for (int t = 0; t < r->n_threads; t++) {
         printf("%3d thread%-6s", r->threads[t].n, r->threads[t].n == 1 ? "" : "s");
@@ -55,18 +55,19 @@ static void print_machine(const struct tune_result *r)
         if (r->threads[t].n > 1) printf(" %11.0f", r->threads[t].barrier_ns);
         putchar('\n');
     }
-    printf("\n%-16s %14s %14s %14s %14s\n", "peak, GMAC/s", "int8, 1 thread", "int8, all",
-           "f32, 1 thread", "f32, all");
+    printf("\n%-18s %14s %10s %14s %10s %14s %10s\n", "peak, GMAC/s", "int8, 1 thread", "int8, all",
+           "bf16, 1 thread", "bf16, all", "f32, 1 thread", "f32, all");
     for (int i = 0; i < r->n_isa; i++)
-        printf("kernels %-8s %14.1f %14.1f %14.1f %14.1f\n", r->isa[i].name, r->isa[i].dot8_one,
-               r->isa[i].dot8_all, r->isa[i].fma_one, r->isa[i].fma_all);
+        printf("kernels %-10s %14.1f %10.1f %14.1f %10.1f %14.1f %10.1f\n", r->isa[i].name,
+               r->isa[i].dot8_one, r->isa[i].dot8_all, r->isa[i].bf16_one, r->isa[i].bf16_all,
+               r->isa[i].fma_one, r->isa[i].fma_all);
 }
 
 static void print_model(const struct tune_result *r, const struct brrr_model *m)
 {
     const struct machine_limits *l = &r->limits;
     char clean[TERM_ROOM(256)];
-    const char *name = tune_model_name(m);
+    const char *name = tune_model_name(m), *kind;
     size_t n = term_clean(clean, name, MIN(strlen(name), 256));
 
     printf("\nmodel: %.*s, profile %s, kernels %s\n\n", (int)n, clean, model_profile(m->model),
@@ -78,8 +79,13 @@ static void print_model(const struct tune_result *r, const struct brrr_model *m)
     printf("\n%-16s %14s   (tok/s)\n", "chunk", r->phase[0].name);
     for (int i = 0; i < r->n_chunk; i++)
         printf("%-16d %14.1f\n", r->chunk[i].rows, r->chunk[i].tok_s);
-    printf("\nprefill reaches %.0f %% of the int8 peak (multiply-adds of the matrices)\n",
-           100 * r->phase[0].work.linear_macs / r->phase[0].seconds / (l->dot8 * 1e9));
+    printf("\n%-16s %14s %14s   (tok/s)\n", "prefetch, bytes", "", "decode");
+    for (int i = 0; i < r->n_ahead; i++)
+        printf("%-16d %14s %14.1f%s\n", r->ahead[i].bytes, "", r->ahead[i].tok_s,
+               i == 0 ? "   (stays unless another is clearly faster)" : "");
+    double peak = machine_peak(l, &r->phase[0].work, &kind);
+    printf("\nprefill reaches %.0f %% of the %s peak (multiply-adds of the matrices)\n",
+           100 * r->phase[0].work.linear_macs / r->phase[0].seconds / (peak * 1e9), kind);
     printf("\n%-16s %14s %14s %14s %14s\n", "decode, batch", "tok/s, summed", "ms a step",
            "bound, ms", "of the bound");
     for (int i = 0; i < r->n_batch; i++) {
@@ -87,9 +93,9 @@ static void print_model(const struct tune_result *r, const struct brrr_model *m)
         printf("%-16d %14.1f %14.2f %14.2f %12.0f %%\n", b->n, b->n / b->step_s, 1e3 * b->step_s,
                1e3 * b->bound_s, 100 * b->bound_s / b->step_s);
     }
-    printf("bound: the roofline of %d thread%s, reads at %.1f GB/s, int8 at %.0f and f32 at %.0f "
-           "GMAC/s\n",
-           l->n_threads, l->n_threads == 1 ? "" : "s", l->read, l->dot8, l->fma);
+    printf("bound: the roofline of %d thread%s, reads at %.1f GB/s, int8 at %.0f, bf16 at %.0f "
+           "and f32 at %.0f GMAC/s\n",
+           l->n_threads, l->n_threads == 1 ? "" : "s", l->read, l->dot8, l->bf16, l->fma);
 }
 
 /* B* with its numbers in the formula, and the knee. */
@@ -123,9 +129,9 @@ static void print_table(const struct tune_result *r, const struct brrr_model *m,
     print_machine(r);
     print_model(r, m);
     print_critical(r);
-    printf("\nplan: %d thread%s to read prompts, %d to decode, chunk %d%s%s\n", r->plan.n_threads,
-           r->plan.n_threads == 1 ? "" : "s", r->plan.n_threads_decode, r->plan.chunk,
-           plan ? "\n  kept in " : " (not kept)", plan ? plan : "");
+    printf("\nplan: %d thread%s to read prompts, %d to decode, chunk %d, prefetch %d%s%s\n",
+           r->plan.n_threads, r->plan.n_threads == 1 ? "" : "s", r->plan.n_threads_decode,
+           r->plan.chunk, r->plan.ahead, plan ? "\n  kept in " : " (not kept)", plan ? plan : "");
     if (svg) printf("roofline: %s\n", svg);
 }
 
@@ -168,9 +174,12 @@ static int show(const struct options *o, const struct tune_result *r, const stru
         code = EXIT_DISK;
         svg = NULL;
     }
-    if (!o->json) print_table(r, m, plan, svg);
-    else if (cmd_print_json(tune_json(r, m, plan, svg))) code = EXIT_RUN;
-    return code;
+    if (!o->json) {
+        print_table(r, m, plan, svg);
+        return code;
+    }
+    int printed = cmd_print_answer(tune_json(r, m, plan, svg));
+    return printed ? printed : code;
 }
 
 int verb_tune(const struct options *o)

@@ -22,10 +22,12 @@ static json_t *machine_json(const struct tune_result *r)
                                   json_pack("{s:i, s:f}", "threads", at->n, "ns", at->barrier_ns));
     }
     for (int i = 0; i < r->n_isa; i++)
-        json_array_append_new(
-            peaks, json_pack("{s:s, s:{s:f, s:f}, s:{s:f, s:f}}", "kernels", r->isa[i].name,
-                             "int8_gmac_s", "one", r->isa[i].dot8_one, "all", r->isa[i].dot8_all,
-                             "f32_gmac_s", "one", r->isa[i].fma_one, "all", r->isa[i].fma_all));
+        json_array_append_new(peaks, json_pack("{s:s, s:{s:f, s:f}, s:{s:f, s:f}, s:{s:f, s:f}}",
+                                               "kernels", r->isa[i].name, "int8_gmac_s", "one",
+                                               r->isa[i].dot8_one, "all", r->isa[i].dot8_all,
+                                               "bf16_gmac_s", "one", r->isa[i].bf16_one, "all",
+                                               r->isa[i].bf16_all, "f32_gmac_s", "one",
+                                               r->isa[i].fma_one, "all", r->isa[i].fma_all));
     return json_pack("{s:s, s:i, s:o, s:o, s:o}", "cpu", cpu_name(), "threads",
                      r->threads[r->n_threads - 1].n, "read", reads, "peak", peaks, "barrier",
                      barriers);
@@ -48,6 +50,7 @@ static json_t *phases_json(const struct tune_result *r)
 static json_t *tried_json(const struct tune_result *r)
 {
     json_t *threads = json_array(), *chunks = json_array(), *batches = json_array();
+    json_t *aheads = json_array();
 
     for (int i = 0; i < r->n_threads; i++)
         json_array_append_new(threads, json_pack("{s:i, s:f, s:f}", "threads", r->threads[i].n,
@@ -56,13 +59,16 @@ static json_t *tried_json(const struct tune_result *r)
     for (int i = 0; i < r->n_chunk; i++)
         json_array_append_new(chunks, json_pack("{s:i, s:f}", "chunk", r->chunk[i].rows,
                                                 "prefill_tok_s", r->chunk[i].tok_s));
+    for (int i = 0; i < r->n_ahead; i++)
+        json_array_append_new(aheads, json_pack("{s:i, s:f}", "bytes", r->ahead[i].bytes,
+                                                "decode_tok_s", r->ahead[i].tok_s));
     for (int i = 0; i < r->n_batch; i++)
         json_array_append_new(batches,
                               json_pack("{s:i, s:f, s:f, s:f}", "batch", r->batch[i].n, "tok_s",
                                         r->batch[i].n / r->batch[i].step_s, "step_s",
                                         r->batch[i].step_s, "bound_s", r->batch[i].bound_s));
-    return json_pack("{s:i, s:o, s:o, s:o}", "n_prompt", r->n_prompt, "threads", threads, "chunks",
-                     chunks, "batches", batches);
+    return json_pack("{s:i, s:o, s:o, s:o, s:o}", "n_prompt", r->n_prompt, "threads", threads,
+                     "chunks", chunks, "prefetch", aheads, "batches", batches);
 }
 
 /* Paths may be any bytes, JSON may not: such a path is left out. */
@@ -77,16 +83,17 @@ json_t *tune_json(const struct tune_result *r, const struct brrr_model *m, const
 {
     const struct machine_limits *l = &r->limits;
 
-    return json_pack(
-        "{s:o, s:o, s:s, s:s, s:{s:i, s:f, s:f, s:f, s:f}, s:o, s:o, s:{s:i, s:i, s:i}, "
-        "s:{s:f, s:f}, s:o, s:o}",
-        "machine", machine_json(r), "model", path_json(tune_model_name(m)), "profile",
-        model_profile(m->model), "kernels", m->model->kernels.isa, "limits", "threads",
-        l->n_threads, "read_gb_s", l->read, "int8_gmac_s", l->dot8, "f32_gmac_s", l->fma,
-        "barrier_ns", l->barrier_ns, "tried", tried_json(r), "phases", phases_json(r), "plan",
-        "threads_prefill", r->plan.n_threads, "threads_decode", r->plan.n_threads_decode, "chunk",
-        r->plan.chunk, "critical_batch", "predicted", r->plan.batch_predicted, "measured",
-        r->plan.batch_measured, "plan_file", path_json(plan), "svg_file", path_json(svg));
+    return json_pack("{s:o, s:o, s:s, s:s, s:{s:i, s:f, s:f, s:f, s:f, s:f}, s:o, s:o, "
+                     "s:{s:i, s:i, s:i, s:i}, s:{s:f, s:f}, s:o, s:o}",
+                     "machine", machine_json(r), "model", path_json(tune_model_name(m)), "profile",
+                     model_profile(m->model), "kernels", m->model->kernels.isa, "limits", "threads",
+                     l->n_threads, "read_gb_s", l->read, "int8_gmac_s", l->dot8, "bf16_gmac_s",
+                     l->bf16, "f32_gmac_s", l->fma, "barrier_ns", l->barrier_ns, "tried",
+                     tried_json(r), "phases", phases_json(r), "plan", "threads_prefill",
+                     r->plan.n_threads, "threads_decode", r->plan.n_threads_decode, "chunk",
+                     r->plan.chunk, "prefetch_bytes", r->plan.ahead, "critical_batch", "predicted",
+                     r->plan.batch_predicted, "measured", r->plan.batch_measured, "plan_file",
+                     path_json(plan), "svg_file", path_json(svg));
 }
 
 /* --- SVG --- */
@@ -115,8 +122,10 @@ static void roof(struct svg_point out[3], double peak, double read, double lo, d
 bool tune_svg(FILE *f, const struct tune_result *r, const struct brrr_model *m)
 {
     const struct machine_limits *l = &r->limits;
-    struct svg_point int8[3], f32[3], phase[TUNE_BATCHES + 1];
-    char note[256], int8_name[64], f32_name[64];
+    struct svg_point fast[3], f32[3], phase[TUNE_BATCHES + 1];
+    char note[256], fast_name[64], f32_name[64];
+    const char *kind;
+    double peak = machine_peak(l, &r->phase[0].work, &kind);
     double lo = 0.5, hi = 16;
     int n = 0;
 
@@ -132,18 +141,18 @@ bool tune_svg(FILE *f, const struct tune_result *r, const struct brrr_model *m)
     }
     hi = exp2(ceil(log2(hi))); /* to the end of the axis */
     lo = exp2(floor(log2(lo)));
-    roof(int8, l->dot8, l->read, lo, hi);
+    roof(fast, peak, l->read, lo, hi);
     roof(f32, l->fma, l->read, lo, hi);
-    snprintf(int8_name, sizeof(int8_name), "int8 %.0f GMAC/s, reads %.1f GB/s", l->dot8, l->read);
+    snprintf(fast_name, sizeof(fast_name), "%s %.0f GMAC/s, reads %.1f GB/s", kind, peak, l->read);
     snprintf(f32_name, sizeof(f32_name), "f32 %.0f GMAC/s", l->fma);
     snprintf(note, sizeof(note), "%s, %d threads, kernels %s, profile %s", cpu_name(), l->n_threads,
              l->isa, model_profile(m->model));
     struct svg_series series[] = {
-        { .name = int8_name, .point = int8, .n = 3, .line = true },
+        { .name = fast_name, .point = fast, .n = 3, .line = true },
         { .name = f32_name, .point = f32, .n = 3, .line = true, .dashed = true },
         { .name = tune_model_name(m), .point = phase, .n = n, .marker = true },
     };
-    struct svg_guide ridge = { true, l->dot8 / l->read, "reading = computing" };
+    struct svg_guide ridge = { true, peak / l->read, "reading = computing" };
     struct svg_chart c = {
         .title = "Roofline",
         .note = note,

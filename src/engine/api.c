@@ -16,7 +16,7 @@ enum brrr_status brrr_engine_open(struct brrr_engine **out, const struct brrr_mo
                                   .ctx = opts->ctx_size,
                                   .chunk = opts->n_chunk,
                                   .n_parallel = opts->n_parallel };
-    o.kv_type = m->model->precision_f32 ? KV_F32 : KV_F16;
+    o.kv_type = m->model->precision == BRRR_PRECISION_F32 ? KV_F32 : KV_F16;
     return engine_open(out, m, &o, err);
 }
 

@@ -18,7 +18,7 @@ enum brrr_status brrr_model_open(struct brrr_model **out, const char *path,
     *out = NULL;
     if (!b) return fail(err, BRRR_E_NOMEM, "%s: no memory", path);
     if (!opts) opts = &defaults;
-    struct model_opts mo = { .precision_f32 = opts->precision_f32,
+    struct model_opts mo = { .precision = opts->precision,
                              .progress = opts->progress,
                              .progress_arg = opts->progress_arg };
     int n_threads = opts->n_threads > 0 ? opts->n_threads : MIN(cpu_count(), LIMIT_THREADS);
@@ -27,7 +27,7 @@ enum brrr_status brrr_model_open(struct brrr_model **out, const char *path,
         goto error;
     }
     if ((st = gguf_open(&b->file, path, err))) goto error;
-    if ((st = model_check(b->file, mo.precision_f32, NULL, err))) goto error;
+    if ((st = model_check(b->file, mo.precision, NULL, err))) goto error;
     if (tokenizer_present(b->file) && (st = tokenizer_open(&b->tok, b->file, err))) goto error;
     /* A template that does not compile is an error only for those who chat. */
     st = chat_open(&b->chat, b->file, NULL);

@@ -91,6 +91,7 @@ enum brrr_status engine_opts_settle(struct engine_opts *o, const struct brrr_mod
     if (o->n_threads == 0) o->n_threads = MIN(cpu_count(), LIMIT_THREADS);
     if (o->chunk == 0) o->chunk = DEFAULT_CHUNK;
     if (o->n_parallel == 0) o->n_parallel = 1;
+    if (o->ahead == 0) o->ahead = MATMUL_AHEAD;
     if (o->n_threads < 1 || o->n_threads > LIMIT_THREADS)
         return fail(err, BRRR_E_LIMIT, "%d threads: 1 to %d are possible", o->n_threads,
                     LIMIT_THREADS);
@@ -104,6 +105,9 @@ enum brrr_status engine_opts_settle(struct engine_opts *o, const struct brrr_mod
     if (o->n_parallel < 1 || o->n_parallel > LIMIT_PARALLEL)
         return fail(err, BRRR_E_LIMIT, "%d sequences at once: 1 to %d are possible", o->n_parallel,
                     LIMIT_PARALLEL);
+    if (o->ahead < 1 || o->ahead > LIMIT_AHEAD)
+        return fail(err, BRRR_E_LIMIT, "%d bytes to fetch ahead: 1 to %d are possible", o->ahead,
+                    LIMIT_AHEAD);
     if (o->ctx == 0) o->ctx = fitting_ctx(hp, o);
     if (o->ctx < 1 || o->ctx > hp->ctx_max)
         return fail(err, BRRR_E_LIMIT, "a context of %d tokens: this model has 1 to %d", o->ctx,
@@ -157,9 +161,11 @@ enum brrr_status engine_open(struct brrr_engine **out, const struct brrr_model *
     if (k.budget == 0) k.budget = MAX(kvpool_bytes(&model->hp, &k), mem_available() / 4);
     int max_row = e->o.chunk + e->o.n_parallel;
     int n_workers = MAX(e->o.n_threads, e->o.n_threads_decode);
-    struct step_opts so = {
-        .max_row = max_row, .max_out = e->o.n_parallel, .ctx = e->o.ctx, .n_workers = n_workers
-    };
+    struct step_opts so = { .max_row = max_row,
+                            .max_out = e->o.n_parallel,
+                            .ctx = e->o.ctx,
+                            .n_workers = n_workers,
+                            .ahead = e->o.ahead };
     if ((st = pool_new(&e->pool, n_workers, err))) goto error;
     if ((st = kvpool_new(&e->kv, &model->hp, &k, err))) goto error;
     if ((st = step_new(&e->step, model, &so, err))) goto error;

@@ -38,7 +38,8 @@ enum brrr_status eval_new(struct eval **out, const struct brrr_model *m,
     struct step_opts so = { .max_row = v->o.chunk,
                             .max_out = MIN(v->o.chunk, OUT_ROWS),
                             .ctx = v->o.ctx,
-                            .n_workers = v->o.n_threads };
+                            .n_workers = v->o.n_threads,
+                            .ahead = v->o.ahead };
     if ((st = step_new(&v->step, m->model, &so, err))) goto error;
     *out = v;
     return BRRR_OK;

@@ -20,28 +20,37 @@
 struct machine_limits {
     int n_threads;
     const char *isa;
-    double dot8, fma; /* 1e9 multiply-adds a second: int8 products, f32         */
-    double read;      /* 1e9 bytes a second, over a working set of read_bytes   */
+    double dot8, bf16, fma; /* 1e9 multiply-adds a second: products of int8, of bf16, f32 */
+    double read;            /* 1e9 bytes a second, over a working set of read_bytes   */
     double read_bytes;
     double barrier_ns; /* from the last worker's arrival to the first's way on, and back */
 };
 
-/* `mem` is what to read: the packed weights (model.weights), say. */
+/* `mem` is what to read. */
 void machine_measure(struct machine_limits *out, struct pool *pool, const struct kernels *k,
                      const void *mem, size_t n_bytes);
+/* For steps of a model: reads of its packed weights; where matrices run unpacked, of fresh memory
+ * as large as what a step reads. */
+void machine_measure_model(struct machine_limits *out, struct pool *pool, const struct model *m);
 
 /* One by one, in the units above; `budget_s`: about so long. */
 double machine_dot8(struct pool *pool, const struct kernels *k, double budget_s);
+double machine_bf16(struct pool *pool, const struct kernels *k, double budget_s);
 double machine_fma(struct pool *pool, const struct kernels *k, double budget_s);
 double machine_read(struct pool *pool, const struct kernels *k, const void *mem, size_t n_bytes,
                     double budget_s);
+/* Of fresh memory that the workers touched first; 0 where there is no room for it. */
+double machine_read_fresh(struct pool *pool, const struct kernels *k, size_t n_bytes,
+                          double budget_s);
 double machine_barrier_ns(struct pool *pool, double budget_s);
 
 /* What a step asks of the machine (model/cost.h counts). */
 struct step_work {
-    double macs8,
-        macs32;         /* multiply-adds on int8; in f32: attention, and matrices without packing */
-    double linear_macs; /* of matrices alone, the part of both that "share of peak" is about      */
+    double macs8,       /* multiply-adds on int8: matrices, and attention on a cache in int8 */
+        macs16,         /* on bf16: matrices                                                 */
+        macs32;         /* in f32: attention on other caches, and all other matrices         */
+    double linear_macs; /* of matrices alone, the part of all that "share of peak" is about  */
+    double linear8, linear16; /* of these, on int8, on bf16                                  */
     double weight_bytes, kv_bytes;
 };
 
@@ -52,6 +61,12 @@ struct step_shape {
     int kv_type;
 };
 struct step_work machine_step_work(const struct model *m, const struct step_shape *s);
+/* Add the work of one more step. */
+void machine_add_work(struct step_work *sum, const struct step_work *w);
+
+/* The peak that the matrices of such a step are held against, and its name ("int8"); may be NULL.
+ */
+double machine_peak(const struct machine_limits *l, const struct step_work *w, const char **name);
 
 /* The roofline's bound: seconds that a step takes at least. */
 double machine_step_seconds(const struct machine_limits *l, const struct step_work *w);

@@ -13,7 +13,7 @@
 #include "base/cpu.h"
 #include "base/limits.h"
 
-enum { FORMAT_VERSION = 1, FILE_BYTES = 16 << 10 };
+enum { FORMAT_VERSION = 2, FILE_BYTES = 16 << 10 };
 
 /* The key as an object, a new reference; NULL without memory. */
 static json_t *key_of(const struct brrr_model *m)
@@ -76,23 +76,31 @@ static enum brrr_status parse(struct plan *p, const json_t *root, const json_t *
                               struct brrr_error *err)
 {
     json_error_t je = { 0 };
-    json_t *key = NULL;
-    int format = 0;
+    json_t *key = NULL, *format = json_object_get(root, "brrr_plan");
+    json_int_t threads = 0, decode = 0, chunk = 0, ahead = 0; /* "i" would cut them to 32 bits */
+    int version;                                              /* has been looked at */
 
+    /* First: another format has other fields. */
+    if (json_is_integer(format) && json_integer_value(format) != FORMAT_VERSION)
+        return fail(err, BRRR_E_FORMAT, "format %lld, this program reads %d",
+                    (long long)json_integer_value(format), FORMAT_VERSION);
     if (json_unpack_ex((json_t *)root, &je, JSON_STRICT,
-                       "{s:i, s:o, s:i, s:i, s:i, s:{s:F, s:F !} !}", "brrr_plan", &format, "key",
-                       &key, "threads_prefill", &p->n_threads, "threads_decode",
-                       &p->n_threads_decode, "chunk", &p->chunk, "critical_batch", "predicted",
+                       "{s:i, s:o, s:I, s:I, s:I, s:I, s:{s:F, s:F !} !}", "brrr_plan", &version,
+                       "key", &key, "threads_prefill", &threads, "threads_decode", &decode, "chunk",
+                       &chunk, "prefetch_bytes", &ahead, "critical_batch", "predicted",
                        &p->batch_predicted, "measured", &p->batch_measured))
         return fail(err, BRRR_E_FORMAT, "%s", je.text);
-    if (format != FORMAT_VERSION)
-        return fail(err, BRRR_E_FORMAT, "format %d, this program reads %d", format, FORMAT_VERSION);
     if (!json_equal(key, want))
         return fail(err, BRRR_E_FORMAT, "it belongs to another model, machine or version");
-    if (!in_range(p->n_threads, 1, LIMIT_THREADS) ||
-        !in_range(p->n_threads_decode, 1, LIMIT_THREADS) || !in_range(p->chunk, 1, LIMIT_CHUNK) ||
-        !in_range(p->batch_predicted, 0, 1e9) || !in_range(p->batch_measured, 0, 1e9))
+    if (!in_range((double)threads, 1, LIMIT_THREADS) ||
+        !in_range((double)decode, 1, LIMIT_THREADS) || !in_range((double)chunk, 1, LIMIT_CHUNK) ||
+        !in_range((double)ahead, 1, LIMIT_AHEAD) || !in_range(p->batch_predicted, 0, 1e9) ||
+        !in_range(p->batch_measured, 0, 1e9))
         return fail(err, BRRR_E_FORMAT, "a number is out of range");
+    p->n_threads = (int)threads;
+    p->n_threads_decode = (int)decode;
+    p->chunk = (int)chunk;
+    p->ahead = (int)ahead;
     return BRRR_OK;
 }
 
@@ -147,7 +155,7 @@ static bool make_folder(char path[PLAN_PATH])
         char was = *s;
         if (was && was != '/') continue;
         *s = 0;
-        bool ok = mkdir(path, 0777) == 0 || errno == EEXIST;
+        bool ok = mkdir(path, 0700) == 0 || errno == EEXIST;
         *s = was;
         if (!ok) return false;
         if (!was) return true;
@@ -185,10 +193,11 @@ enum brrr_status plan_write(const struct plan *p, const struct brrr_model *m,
         return fail(err, BRRR_E_IO,
                     "no place for the plan: neither XDG_CACHE_HOME nor HOME is set");
     if (!make_folder(dir)) return fail(err, BRRR_E_IO, "%s: %s", dir, strerror(errno));
-    json_t *root = json_pack("{s:i, s:o, s:i, s:i, s:i, s:{s:f, s:f}}", "brrr_plan", FORMAT_VERSION,
-                             "key", key_of(m), "threads_prefill", p->n_threads, "threads_decode",
-                             p->n_threads_decode, "chunk", p->chunk, "critical_batch", "predicted",
-                             p->batch_predicted, "measured", p->batch_measured);
+    json_t *root =
+        json_pack("{s:i, s:o, s:i, s:i, s:i, s:i, s:{s:f, s:f}}", "brrr_plan", FORMAT_VERSION,
+                  "key", key_of(m), "threads_prefill", p->n_threads, "threads_decode",
+                  p->n_threads_decode, "chunk", p->chunk, "prefetch_bytes", p->ahead,
+                  "critical_batch", "predicted", p->batch_predicted, "measured", p->batch_measured);
     char *text = root ? json_dumps(root, JSON_INDENT(2)) : NULL;
     enum brrr_status st =
         text ? write_text(path, text, err) : fail(err, BRRR_E_NOMEM, "no memory for the plan");

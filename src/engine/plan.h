@@ -15,7 +15,7 @@
 #include "engine/bundle.h"
 
 struct plan {
-    int n_threads, n_threads_decode, chunk; /* as in struct engine_opts, none of them 0 */
+    int n_threads, n_threads_decode, chunk, ahead; /* as in struct engine_opts, none of them 0 */
     /* The critical batch size, predicted from the roofline and measured; for reports. */
     double batch_predicted, batch_measured;
 };

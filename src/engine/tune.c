@@ -14,11 +14,15 @@ enum {
     PROMPT = 512, /* tokens of the prompt that is timed                          */
     STEPS = 24,   /* decoded in a run at most; the first is not timed            */
     LEAST_STEPS = 3,
+    AHEAD_ROUNDS = 5, /* differences are small                                   */
     MIB = 1 << 20,
 };
 static const double STEP_BUDGET_S = 0.4; /* of one run of decoding */
 static const double LONG_S = 1;          /* a prompt that takes longer is timed once */
 static const double SLACK = 0.02;        /* noise of a median on a machine at rest */
+/* What must be gained to leave the default distance: the best one may differ from hour to hour, and
+ * a wrong one costs much more than a better one gains. */
+static const double SLACK_AHEAD = 0.05;
 
 struct tuner {
     const struct brrr_model *m;
@@ -158,16 +162,18 @@ static enum brrr_status measure_peaks(struct tuner *t, struct brrr_error *err)
     struct tune_result *r = t->r;
     int n = r->threads[r->n_threads - 1].n;
     struct pool *one = NULL, *all = NULL;
+    struct kernels k = { 0 };
     enum brrr_status st;
 
     if ((st = pool_new(&one, 1, err)) || (st = pool_new(&all, n, err))) goto end;
+    /* Each on top of the weaker ones, as kernels_select() fills the table. */
     for (int i = 0; i < kernels_n_isas && r->n_isa < TUNE_ISAS; i++) {
-        struct kernels k = { 0 };
         if (kernels_isas[i].needs & ~cpu_features()) continue;
         kernels_isas[i].fill(&k);
         r->isa[r->n_isa++] =
-            (struct tune_isa){ kernels_isas[i].name, machine_dot8(one, &k, 0.1),
-                               machine_dot8(all, &k, 0.1), machine_fma(one, &k, 0.1),
+            (struct tune_isa){ kernels_isas[i].name,       machine_dot8(one, &k, 0.1),
+                               machine_dot8(all, &k, 0.1), machine_bf16(one, &k, 0.1),
+                               machine_bf16(all, &k, 0.1), machine_fma(one, &k, 0.1),
                                machine_fma(all, &k, 0.1) };
         if ((st = advance(t, err))) goto end;
     }
@@ -239,13 +245,14 @@ static enum brrr_status time_prefill(struct tuner *t, int n_threads, int chunk, 
 }
 
 /* The median time of a step in which each of `batch` sequences decodes one token. */
-static enum brrr_status time_decode(struct tuner *t, int n_threads, int batch, double *seconds,
-                                    struct brrr_error *err)
+static enum brrr_status time_decode(struct tuner *t, int n_threads, int batch, int ahead,
+                                    double *seconds, struct brrr_error *err)
 {
     struct engine_opts eo = { .n_threads = n_threads,
                               .ctx = STEPS + 2,
                               .n_parallel = batch,
                               .kv_type = t->o->kv_type,
+                              .ahead = ahead,
                               .no_prefix = true };
     struct engine_event ev[LIMIT_PARALLEL];
     double step[STEPS], spent = 0, t0;
@@ -278,7 +285,7 @@ static enum brrr_status tune_threads(struct tuner *t, struct brrr_error *err)
     for (int round = 0; round < t->rounds; round++)
         for (int i = 0; !st && i < r->n_threads; i++) {
             st = time_prefill(t, r->threads[i].n, 0, &prefill[i][round], err);
-            if (!st) st = time_decode(t, r->threads[i].n, 1, &decode[i][round], err);
+            if (!st) st = time_decode(t, r->threads[i].n, 1, 0, &decode[i][round], err);
         }
     if (st) return st;
     for (int i = 0; i < r->n_threads; i++)
@@ -311,6 +318,27 @@ static enum brrr_status tune_chunks(struct tuner *t, struct brrr_error *err)
     return BRRR_OK;
 }
 
+/* The default first: it stays unless another one is clearly better. */
+static enum brrr_status tune_ahead(struct tuner *t, struct brrr_error *err)
+{
+    static const int bytes[TUNE_AHEADS] = { MATMUL_AHEAD, 1024, 2048, 4096, 16384 };
+    struct tune_result *r = t->r;
+    double seconds[TUNE_AHEADS][AHEAD_ROUNDS], rate[TUNE_AHEADS];
+    int rounds = t->rounds == 1 ? 1 : AHEAD_ROUNDS;
+    enum brrr_status st = BRRR_OK;
+
+    for (int round = 0; round < rounds; round++)
+        for (int i = 0; !st && i < TUNE_AHEADS; i++)
+            st = time_decode(t, r->plan.n_threads_decode, 1, bytes[i], &seconds[i][round], err);
+    if (st) return st;
+    for (int i = 0; i < TUNE_AHEADS; i++) {
+        rate[i] = 1 / median(seconds[i], rounds);
+        r->ahead[r->n_ahead++] = (struct tune_ahead){ bytes[i], rate[i] };
+    }
+    r->plan.ahead = bytes[tune_choose(rate, TUNE_AHEADS, SLACK_AHEAD)];
+    return BRRR_OK;
+}
+
 static enum brrr_status tune_batches(struct tuner *t, struct brrr_error *err)
 {
     static const int size[TUNE_BATCHES] = { 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64 };
@@ -320,7 +348,8 @@ static enum brrr_status tune_batches(struct tuner *t, struct brrr_error *err)
 
     for (int round = 0; round < t->rounds; round++)
         for (int i = 0; !st && i < TUNE_BATCHES; i++)
-            st = time_decode(t, r->plan.n_threads_decode, size[i], &seconds[i][round], err);
+            st = time_decode(t, r->plan.n_threads_decode, size[i], r->plan.ahead,
+                             &seconds[i][round], err);
     if (st) return st;
     for (int i = 0; i < TUNE_BATCHES; i++)
         r->batch[r->n_batch++] =
@@ -331,36 +360,26 @@ static enum brrr_status tune_batches(struct tuner *t, struct brrr_error *err)
 /* --- the roofline --- */
 
 /* The better of what was known and what is measured now. */
-static enum brrr_status measure_limits(struct tuner *t, int n_threads, struct brrr_error *err)
+static enum brrr_status measure_limits(struct tuner *t, struct brrr_error *err)
 {
     const struct model *m = t->m->model;
+    int n_threads = MAX(t->r->plan.n_threads, t->r->plan.n_threads_decode);
     struct machine_limits *l = &t->r->limits, now;
     struct pool *pool;
     enum brrr_status st = pool_new(&pool, n_threads, err);
 
     if (st) return st;
-    machine_measure(&now, pool, &m->kernels, m->weights.base, m->weights.used);
+    machine_measure_model(&now, pool, m);
     pool_free(pool);
     if (l->n_threads == n_threads) {
         now.dot8 = MAX(now.dot8, l->dot8);
+        now.bf16 = MAX(now.bf16, l->bf16);
         now.fma = MAX(now.fma, l->fma);
         now.read = MAX(now.read, l->read);
         now.barrier_ns = MIN(now.barrier_ns, l->barrier_ns);
     }
-    /* Nothing is packed in the reference mode: take what memory gives. */
-    for (int i = 0; i < t->r->n_threads && now.read == 0; i++)
-        if (t->r->threads[i].n == n_threads) now.read = t->r->threads[i].read[t->r->n_size - 1];
     *l = now;
     return advance(t, err);
-}
-
-static void add_work(struct step_work *sum, const struct step_work *w)
-{
-    sum->macs8 += w->macs8;
-    sum->macs32 += w->macs32;
-    sum->linear_macs += w->linear_macs;
-    sum->weight_bytes += w->weight_bytes;
-    sum->kv_bytes += w->kv_bytes;
 }
 
 /* The prompt in the plan's chunks, then each batch of decoding, in the middle of what was timed. */
@@ -375,7 +394,7 @@ static void make_phases(struct tuner *t)
         int rows = MIN(r->plan.chunk, r->n_prompt - at);
         struct step_work w = machine_step_work(
             m, &(struct step_shape){ 1, at, rows, at + rows == r->n_prompt, t->o->kv_type });
-        add_work(&p->work, &w);
+        machine_add_work(&p->work, &w);
     }
     for (int i = 0; i < r->n_chunk; i++)
         if (r->chunk[i].rows == r->plan.chunk) p->seconds = r->n_prompt / r->chunk[i].tok_s;
@@ -403,16 +422,17 @@ enum brrr_status tune_run(struct tune_result *out, const struct brrr_model *m,
     out->n_threads = tune_thread_list(list, most);
     choose_sizes(&t);
     t.total = out->n_threads * (out->n_size + 2 * ROUNDS) + kernels_n_isas + 2 +
-              ROUNDS * (TUNE_CHUNKS + TUNE_BATCHES);
+              ROUNDS * (TUNE_CHUNKS + TUNE_BATCHES) + AHEAD_ROUNDS * TUNE_AHEADS;
     for (int i = 0; i < out->n_threads; i++)
         out->threads[i].n = list[i];
     st = measure_reads(&t, err);
     if (!st) st = measure_peaks(&t, err);
     if (!st) st = tune_threads(&t, err);
-    if (!st) st = measure_limits(&t, out->plan.n_threads_decode, err);
+    if (!st) st = measure_limits(&t, err);
     if (!st) st = tune_chunks(&t, err);
+    if (!st) st = tune_ahead(&t, err);
     if (!st) st = tune_batches(&t, err);
-    if (!st) st = measure_limits(&t, out->plan.n_threads_decode, err);
+    if (!st) st = measure_limits(&t, err);
     if (st) return st;
     make_phases(&t);
     out->plan.batch_predicted = machine_critical_batch(&out->limits, m->model);

@@ -6,8 +6,9 @@
  *
  * The machine: reads by size of the working set and number of threads, peaks of each instruction
  * set, barriers (machine.h). The model: prompts with each number of threads and each chunk, single
- * tokens with each number of threads, and batches. Every figure of the model is a median, in rounds
- * that take each candidate once, so that a machine that changes its pace changes it for all.
+ * tokens with each number of threads and each distance of prefetching, and batches. Every figure of
+ * the model is a median, in rounds that take each candidate once, so that a machine that changes
+ * its pace changes it for all.
  *
  * Threads: the caller's is worker 0. Memory: one engine at a time beside the model.
  */
@@ -18,7 +19,14 @@
 #include "engine/machine.h"
 #include "engine/plan.h"
 
-enum { TUNE_THREADS = 8, TUNE_SIZES = 8, TUNE_CHUNKS = 4, TUNE_BATCHES = 12, TUNE_ISAS = 4 };
+enum {
+    TUNE_THREADS = 8,
+    TUNE_SIZES = 8,
+    TUNE_CHUNKS = 4,
+    TUNE_BATCHES = 12,
+    TUNE_ISAS = 8,
+    TUNE_AHEADS = 5
+};
 
 /* One number of threads. */
 struct tune_threads {
@@ -31,12 +39,18 @@ struct tune_threads {
 /* 1e9 multiply-adds a second with kernels of one instruction set. */
 struct tune_isa {
     const char *name;
-    double dot8_one, dot8_all, fma_one, fma_all; /* by one thread, by all */
+    double dot8_one, dot8_all, bf16_one, bf16_all, fma_one, fma_all; /* by one thread, by all */
 };
 
 struct tune_chunk {
     int rows;
     double tok_s; /* a prompt of n_prompt tokens with the plan's threads */
+};
+
+/* How far ahead of few rows the weights are fetched. */
+struct tune_ahead {
+    int bytes;
+    double tok_s; /* decoding one sequence with the plan's threads */
 };
 
 struct tune_batch {
@@ -53,12 +67,13 @@ struct tune_phase {
 };
 
 struct tune_result {
-    int n_threads, n_size, n_isa, n_chunk, n_batch, n_phase, n_prompt;
+    int n_threads, n_size, n_isa, n_chunk, n_ahead, n_batch, n_phase, n_prompt;
     double size[TUNE_SIZES]; /* bytes of working sets */
     struct tune_threads threads[TUNE_THREADS];
     struct tune_isa isa[TUNE_ISAS];
-    struct machine_limits limits; /* of the plan's threads to decode, over the model's weights */
+    struct machine_limits limits; /* of the most threads that the plan uses */
     struct tune_chunk chunk[TUNE_CHUNKS];
+    struct tune_ahead ahead[TUNE_AHEADS];
     struct tune_batch batch[TUNE_BATCHES];
     struct tune_phase phase[TUNE_BATCHES + 1];
     struct plan plan;

@@ -21,6 +21,7 @@
 
 #include "base/le.h"
 #include "base/limits.h"
+#include "base/utf8.h"
 
 /* The least a table entry takes in the file, with a name of one byte. */
 enum {
@@ -98,25 +99,6 @@ static enum brrr_status read_string(struct cursor *c, const char *what, size_t l
     return BRRR_OK;
 }
 
-/* Length of the well-formed UTF-8 character at p (Unicode, table 3-7), 0 if there is none. */
-static size_t utf8_len(const uint8_t *p, size_t n)
-{
-    uint8_t c = p[0], lo = 0x80, hi = 0xbf;
-    size_t len = c < 0x80 ? 1 : c < 0xc2 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : c < 0xf5 ? 4 : 0;
-
-    if (len > n) return 0;
-    if (c == 0xe0) lo = 0xa0;
-    if (c == 0xed) hi = 0x9f;
-    if (c == 0xf0) lo = 0x90;
-    if (c == 0xf4) hi = 0x8f;
-    for (size_t i = 1; i < len; i++) {
-        if (p[i] < lo || p[i] > hi) return 0;
-        lo = 0x80;
-        hi = 0xbf;
-    }
-    return len;
-}
-
 static enum brrr_status read_name(struct cursor *c, const char *what, size_t limit, struct slice *s)
 {
     size_t at = c->pos;
@@ -125,13 +107,12 @@ static enum brrr_status read_name(struct cursor *c, const char *what, size_t lim
     if (st != BRRR_OK) return st;
     if (s->n == 0) return gguf_fail(c->g, c->err, BRRR_E_FORMAT, here(c, at), "%s is empty", what);
     for (size_t i = 0; i < s->n;) {
-        const uint8_t *p = (const uint8_t *)s->p + i;
-        size_t len = utf8_len(p, s->n - i);
-        if (*p < 0x20 || *p == 0x7f || (len == 2 && *p == 0xc2 && p[1] < 0xa0)) len = 0;
-        if (len == 0)
+        uint32_t cp;
+        int len = utf8_next(s->p + i, s->n - i, &cp);
+        if (len <= 0 || cp < 0x20 || (cp >= 0x7f && cp < 0xa0))
             return gguf_fail(c->g, c->err, BRRR_E_FORMAT, here(c, at + 8 + i),
                              "%s holds a control character or is not UTF-8", what);
-        i += len;
+        i += (size_t)len;
     }
     return BRRR_OK;
 }

@@ -171,13 +171,13 @@ enum brrr_status klbase_finish(struct klbase *k, struct brrr_error *err)
 
 /* --- reading --- */
 
-/* The name is printed: lower case, digits, '-' and '_', then NUL to the end. */
+/* The name is printed: lower case, digits, '-', '_' and '/', then NUL to the end. */
 static bool profile_ok(const uint8_t *p)
 {
     size_t n = 0;
 
     while (n < KLBASE_PROFILE && p[n] &&
-           strchr("abcdefghijklmnopqrstuvwxyz0123456789-_", (char)p[n]))
+           strchr("abcdefghijklmnopqrstuvwxyz0123456789-_/", (char)p[n]))
         n++;
     for (size_t i = n; i < KLBASE_PROFILE; i++)
         if (p[i]) return false;

@@ -13,7 +13,8 @@
  *    24  4  n_id: tokens of the text
  *    28  4  n_row: scored positions; 0 until the writer has finished
  *    32  8  FNV-1a (64 bits) over the ids of the text, four bytes each
- *    40 16  name of the numerics profile that made it, padded with NUL
+ *    40 16  name of the numerics profile that made it and, behind a '/',
+ *           of its cache's type; padded with NUL
  *    56  8  zero
  *    64     n_row rows: nll f64 (of the token that followed), u16 [n_vocab]
  *

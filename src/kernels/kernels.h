@@ -4,8 +4,8 @@
  *
  * A kernel gets pointers, counts and a range of rows. It never allocates,
  * locks, starts threads, prints or fails. Every kernel exists as readable C in
- * c/; avx2/, avxvnni/ and avx512/ hold faster versions that give the same bits. The table
- * is filled weakest first by kernels_select().
+ * c/; avx2/, avxvnni/, avx512/ and avx512bf16/ hold faster versions that give the same bits. The
+ * table is filled weakest first by kernels_select().
  *
  * Bits: integer sums are exact; every output element is one chain of f32 fused
  * multiply-adds in ascending K; float reductions use 16 fixed lanes (element i
@@ -34,7 +34,8 @@ struct kernels {
     pack_fn *pack[QT_COUNT];     /* NULL: no packed layout, the type runs through matmul_f32      */
     matmul_fn *matmul[QT_COUNT]; /* packed weights x int8 activations (packed_wide(): x f32 ones);
                                     NULL where pack is NULL */
-    matmul_fn *matmul_f32;       /* any type, straight from the file's blocks x f32 activations   */
+    pack_fn *pack_bf16[QT_COUNT]; /* for matmul_bf16, the float types; NULL: not as bf16          */
+    matmul_fn *matmul_f32; /* any type, straight from the file's blocks x f32 activations   */
 };
 
 /*

@@ -6,8 +6,8 @@
  * blocks of 32 k ascend. The layout of each type is described in pack.c and is
  * private to the kernels. The last group is padded with zero rows.
  *
- * Activations: int8 with one f32 scale per 32 k ("q8g32"), written by q8_pack in
- * a layout that suits the kernels: tiles of Q8_TILE rows.
+ * Activations: int8 with one f32 scale per 32 k, one of which may be larger ("q8g32x"), written by
+ * q8_pack in a layout that suits the kernels: tiles of Q8_TILE rows.
  *
  * Order of arithmetic: for each output element one f32 accumulator from zero,
  * blocks ascending:  acc = fma((float)isum * sx, d, acc), then for types with
@@ -16,8 +16,9 @@
  * f32, and sum_x = (float)(sum of x) * sx. Q6_K has a scale per 16 k: two integer
  * sums and two such steps for each block, and so have Q3_K and Q2_K, which adds two
  * minima after them: acc = fma((float)-(sum of 16 x) * sx, -m, acc). matmul_f32 and the packed
- * kernels of F32, F16 and BF16: acc = fma(w, x, acc) for every k. So a row's results depend on that
- * row of x and on the weights alone.
+ * kernels of F32, F16 and BF16: acc = fma(w, x, acc) for every k; matmul_bf16 does the same on
+ * weights and activations rounded to bf16, subnormals flushed (c/bf16.h). So a row's results depend
+ * on that row of x and on the weights alone.
  */
 #ifndef KERNELS_MATMUL_H
 #define KERNELS_MATMUL_H
@@ -49,6 +50,9 @@ struct matmul_args {
     dequant_fn *dequant; /* f32 path only: kernels->dequant[type], so that a kernel stays
                             free of tables                                              */
     int add;             /* 0: y = result; 1: y = y + result (one rounding after the chain) */
+    int ahead;           /* few rows of int8: bytes to fetch ahead of the weights; 0: none  */
+    const void *next;    /* packed weights that the caller multiplies with after these, to fetch
+                            them in time; NULL: not known                               */
     void *scratch;       /* MATMUL_SCRATCH(k) bytes, 64-byte aligned, private to the worker */
 };
 
@@ -69,6 +73,9 @@ enum { FLOATS_K = 256, FLOATS_GROUPS = 16, FLOATS_ROWS = 192, FLOATS_TILE = 12 }
     ((size_t)4 * (FLOATS_GROUPS * R16 * FLOATS_K + FLOATS_GROUPS * R16 * FLOATS_ROWS + \
                   FLOATS_TILE * FLOATS_K))
 
+/* What is fetched ahead where nobody has measured what is best (`brrr tune` does). */
+enum { MATMUL_AHEAD = 8192 };
+
 /* A group of k weights as f32, or three as bytes with their scales, and room to spare. */
 #define MATMUL_SCRATCH(k) ((size_t)(k)*32 * 4 + (size_t)(k)*16 + 8192 + FLOATS_SCRATCH)
 
@@ -80,5 +87,8 @@ size_t packed_group_bytes(enum qtype t, int k);
 bool packed_wide(enum qtype t);
 /* Bytes of packed activations of m rows. */
 size_t q8_bytes(int m, int k);
+/* The same of weights and activations as bf16, of any k. */
+size_t bf16_group_bytes(int k);
+size_t bf16_bytes(int m, int k);
 
 #endif

@@ -7,16 +7,23 @@
  *
  * Activations of m rows are cut into tiles of Q8_TILE rows; the last tile is as
  * narrow as what is left, so that one row alone is contiguous. A tile of T rows
- * holds, for each 32 k, 48 T bytes:
+ * holds, for each 32 k, 56 T bytes:
  *
  *     int8  x[8][T][4]   x[j][t] = the quantised values k = 4j .. 4j+3 of row t
  *     f32   sx[T]        their scale
  *     int32 neg[2][T]    -(sum of all 32), -(sum of the first 16)
  *     f32   sum[T]       (float)(sum of all 32) * sx
+ *     int8  far[T][4]    a far value: what word far_word has besides, in units of FAR_STEP
+ *     int32 far_word[T]  0..7; 0 and zeros in far: the block has no far value
  *
- * Four values of one row are one broadcast: a kernel multiplies them with the
- * same four k of 16 weight rows. neg, shifted by the zero point, is where an
- * integer sum of (code - zero) * x starts.
+ * A far value is one that stands alone, more than eight times as large as any other of its block.
+ * It would cost all others three bits; so the scale is made for the others, and it has two codes,
+ * one of them in far. The sums above count both. Four values of one row are one broadcast: a kernel
+ * multiplies them with the same four k of 16 weight rows. neg, shifted by the zero point, is where
+ * an integer sum of (code - zero) * x starts.
+ *
+ * As bf16 a tile is one word of 32 bits for each pair of k: [(k + 1) / 2][T], the earlier of the
+ * two in the high half. pack_bf16.c draws the weights that go with them.
  */
 #ifndef KERNELS_PACKED_H
 #define KERNELS_PACKED_H
@@ -62,8 +69,18 @@ enum {
     Q8_NEG = 36,
     Q8_NEG_HALF = 40,
     Q8_SUM = 44,
-    Q8_BLOCK = 48,
+    Q8_FAR = 48,
+    Q8_FAR_WORD = 52,
+    Q8_BLOCK = 56,
+
+    FAR_SHIFT = 7,
+    FAR_STEP = 1 << FAR_SHIFT,
 };
+
+/* The share of a far value that no other value of its block exceeds, and the least share of it that
+ * the scale must reach, so that its code in far is at most 127. */
+#define FAR_SHARE 0.125f
+#define FAR_REACH (1.0f / FAR_STEP)
 
 /* Left to itself gcc makes calls of some of these, in the innermost loop. */
 #define PACKED_INLINE static inline __attribute__((always_inline))
@@ -158,8 +175,14 @@ static inline size_t q8_tile_offset(int t0, int k)
     return (size_t)t0 * (size_t)(k / BLOCK_K) * Q8_BLOCK;
 }
 
+static inline size_t bf16_tile_offset(int t0, int k)
+{
+    return (size_t)t0 * (size_t)((k + 1) / 2) * sizeof(uint32_t);
+}
+
 struct kernels;
 void kernels_fill_pack(struct kernels *k);      /* pack[] of every row of packed.def      */
 void kernels_fill_pack_wide(struct kernels *k); /* pack[] of every row of packed_wide.def */
+void kernels_fill_pack_bf16(struct kernels *k); /* pack_bf16[] of the same                */
 
 #endif

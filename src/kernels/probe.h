@@ -12,6 +12,8 @@
  *         to 15, which every instruction set multiplies at its best speed, times int8 of at least
  *         -127. Exact up to PROBE_DOT8_BLOCKS blocks.
  *   fma   y[row][lane] = fma(w[b][step][lane], x[b][step][row], y[row][lane]), from zero
+ *   bf16  y[row][vector][lane] = bf16_dot(the same, w[b][step][vector][lane], x[b][step][row])
+ *         (c/bf16.h), from zero; two vectors, because a load for every product would be the limit
  *   read  sum[i % 8] += word i of 8 bytes, modulo 2^64
  */
 #ifndef KERNELS_PROBE_H
@@ -44,8 +46,16 @@ struct probe_fma_args {
     int n_block;
 };
 
+struct probe_bf16_args {
+    float y[2 * PROBE_OUT];
+    uint32_t w[PROBE_RING][PROBE_STEPS][2][PROBE_LANES];
+    uint32_t x[PROBE_RING][PROBE_STEPS][PROBE_ROWS];
+    int n_block;
+};
+
 /* Multiply-adds of one block. */
 #define PROBE_DOT8_MACS (4.0 * PROBE_STEPS * PROBE_OUT)
 #define PROBE_FMA_MACS  (1.0 * PROBE_STEPS * PROBE_OUT)
+#define PROBE_BF16_MACS (4.0 * PROBE_STEPS * PROBE_OUT)
 
 #endif

@@ -8,6 +8,7 @@ void kernels_fill_c(struct kernels *k);
 void kernels_fill_avx2(struct kernels *k);
 void kernels_fill_avxvnni(struct kernels *k);
 void kernels_fill_avx512(struct kernels *k);
+void kernels_fill_avx512bf16(struct kernels *k);
 #endif
 
 const struct kernels_isa kernels_isas[] = {
@@ -16,6 +17,7 @@ const struct kernels_isa kernels_isas[] = {
     { "avx2", CPU_AVX2, kernels_fill_avx2 },
     { "avxvnni", CPU_AVX2 | CPU_AVXVNNI, kernels_fill_avxvnni },
     { "avx512", CPU_AVX512 | CPU_VNNI512, kernels_fill_avx512 },
+    { "avx512bf16", CPU_AVX512 | CPU_VNNI512 | CPU_BF16, kernels_fill_avx512bf16 },
 #endif
 };
 const int kernels_n_isas = sizeof(kernels_isas) / sizeof(kernels_isas[0]);

@@ -56,10 +56,25 @@ static int64_t dim_value(const struct hparams *h, enum dim d)
     return 0;
 }
 
-static bool packs(const struct binder *b, const struct gguf_tensor *t)
+/* Bytes of 16 rows as they will be packed; 0: they stay as they are. */
+static size_t group_bytes(const struct binder *b, const struct gguf_tensor *t)
 {
-    if (b->precision_f32 && !packed_wide(t->type)) return false;
-    return packed_group_bytes(t->type, (int)t->dim[0]) > 0;
+    int k = (int)t->dim[0];
+
+    if (b->precision == BRRR_PRECISION_BF16) return bf16_group_bytes(k);
+    if (b->precision == BRRR_PRECISION_F32 && !packed_wide(t->type)) return 0;
+    return packed_group_bytes(t->type, k);
+}
+
+static enum brrr_status check_precision(const struct binder *b, const char *name,
+                                        const struct gguf_tensor *t, struct brrr_error *err)
+{
+    if (b->precision != BRRR_PRECISION_BF16 || packed_wide(t->type)) return BRRR_OK;
+    return fail(
+        err, BRRR_E_UNSUPPORTED,
+        "%s: tensor %s is of type %s, at byte %llu; precision bf16 is for matrices of BF16, "
+        "F16 and F32 only",
+        gguf_path(b->g), name, qtypes[t->type].name, (unsigned long long)t->off);
 }
 
 static enum brrr_status check_shape(const struct binder *b, const struct weight_rule *r,
@@ -85,15 +100,20 @@ static enum brrr_status check_shape(const struct binder *b, const struct weight_
 static void bind_matrix(struct binder *b, const struct gguf_tensor *t, struct matrix *dst)
 {
     int k = (int)t->dim[0], n = (int)t->dim[1], n_group = (n + R16 - 1) / R16;
-    size_t group = packs(b, t) ? packed_group_bytes(t->type, k) : 0;
+    size_t group = group_bytes(b, t);
 
     if (!group) b->plan.mapped_bytes += t->n_bytes;
     b->plan.packed_bytes += arena_round(group * (size_t)n_group);
     if (!b->model) return;
-    *dst = (struct matrix){ .w = t->data, .n = n, .k = k, .type = t->type, .packed = group > 0 };
-    dst->wide = dst->packed && packed_wide(t->type);
-    b->model->reads_q8 |= dst->packed && !dst->wide;
+    *dst = (struct matrix){
+        .w = t->data, .n = n, .k = k, .type = t->type, .group_bytes = group, .packed = group > 0
+    };
+    dst->bf16 = b->precision == BRRR_PRECISION_BF16;
+    dst->wide = dst->packed && !dst->bf16 && packed_wide(t->type);
+    b->model->reads_packed |= dst->packed && !dst->wide;
     b->model->k_max = MAX(b->model->k_max, k);
+    if (b->last) b->last->next = dst;
+    b->last = dst;
     if (!group) return;
     uint8_t *w = arena_take(&b->model->weights, group * (size_t)n_group);
     dst->w = w;
@@ -131,6 +151,7 @@ static enum brrr_status bind_rule(struct binder *b, const struct weight_rule *r,
     b->plan.n_params += t->dim[0] * t->dim[1];
     void *dst = base ? (char *)base + r->off : NULL;
     if (r->kind == WEIGHT_MATRIX) {
+        if ((st = check_precision(b, name, t, err))) return st;
         bind_matrix(b, t, dst);
     } else if (r->kind == WEIGHT_VECTOR) {
         bind_vector(b, t, dst);
@@ -145,13 +166,17 @@ static enum brrr_status bind_rule(struct binder *b, const struct weight_rule *r,
 }
 
 /* Tied embeddings: the output matrix is the embedding once more, in the layout of a matrix. */
-static void bind_tied(struct binder *b)
+static enum brrr_status bind_tied(struct binder *b, struct brrr_error *err)
 {
-    if (gguf_find_tensor(b->g, "output.weight")) return;
+    enum brrr_status st;
+
+    if (gguf_find_tensor(b->g, "output.weight")) return BRRR_OK;
     const struct gguf_tensor *t = gguf_find_tensor(b->g, "token_embd.weight");
+    if ((st = check_precision(b, "token_embd.weight", t, err))) return st;
     bind_matrix(b, t, b->model ? &b->model->g.lm_head : NULL);
     /* As it stands in the file it was counted with the embedding. */
-    if (!packs(b, t)) b->plan.mapped_bytes -= t->n_bytes;
+    if (!group_bytes(b, t)) b->plan.mapped_bytes -= t->n_bytes;
+    return BRRR_OK;
 }
 
 static enum brrr_status walk(struct binder *b, struct brrr_error *err)
@@ -161,7 +186,7 @@ static enum brrr_status walk(struct binder *b, struct brrr_error *err)
 
     for (int i = 0; i < b->arch->n_globals; i++)
         if ((st = bind_rule(b, &b->arch->globals[i], 0, g, err))) return st;
-    bind_tied(b);
+    if ((st = bind_tied(b, err))) return st;
     for (int l = 0; l < b->plan.hp.n_layer; l++)
         for (int i = 0; i < b->arch->n_layers; i++) {
             void *base = b->model ? &b->model->layer[l] : NULL;
@@ -203,12 +228,12 @@ static enum brrr_status find_arch(struct binder *b, struct brrr_error *err)
     return BRRR_OK;
 }
 
-enum brrr_status bind_plan(struct binder *b, const struct gguf *g, bool precision_f32,
+enum brrr_status bind_plan(struct binder *b, const struct gguf *g, enum brrr_precision precision,
                            struct brrr_error *err)
 {
     enum brrr_status st;
 
-    *b = (struct binder){ .g = g, .precision_f32 = precision_f32 };
+    *b = (struct binder){ .g = g, .precision = precision };
     if ((st = find_arch(b, err))) return st;
     b->plan.arch = b->arch->name;
     if ((st = hparams_read(&b->plan.hp, g, b->arch->name, err))) return st;
@@ -226,6 +251,12 @@ enum brrr_status bind_plan(struct binder *b, const struct gguf *g, bool precisio
 
 enum brrr_status bind_model(struct binder *b, struct brrr_error *err)
 {
+    enum brrr_status st;
+
     b->n_job = 0;
-    return walk(b, err);
+    if ((st = walk(b, err))) return st;
+    /* The table of an architecture has its matrices in the order of their use, but the output
+     * matrix, which is last, before them: so the ring is closed. */
+    b->last->next = &b->model->g.lm_head;
+    return BRRR_OK;
 }

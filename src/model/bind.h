@@ -24,15 +24,16 @@ struct pack_job {
 struct binder {
     const struct gguf *g;
     const struct arch *arch;
-    bool precision_f32;
+    enum brrr_precision precision;
     struct model_plan plan;
     struct model *model;
     struct pack_job *job; /* room for every matrix */
     int n_job;
+    struct matrix *last; /* bound; matrix.next links them */
 };
 
 /* Finds the architecture, reads the hyperparameters, walks all rules without a model. */
-enum brrr_status bind_plan(struct binder *b, const struct gguf *g, bool precision_f32,
+enum brrr_status bind_plan(struct binder *b, const struct gguf *g, enum brrr_precision precision,
                            struct brrr_error *err);
 /* The second walk: b->model (its arena sized, its layers allocated) and b->job are set. */
 enum brrr_status bind_model(struct binder *b, struct brrr_error *err);

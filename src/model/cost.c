@@ -17,8 +17,8 @@ static double matrix_macs(const struct matrix *m)
 static double matrix_bytes(const struct matrix *m)
 {
     if (!m->w) return 0;
-    if (!m->packed) return (double)qtype_row_bytes(m->type, (size_t)m->k) * m->n;
-    return (double)packed_group_bytes(m->type, m->k) * ((m->n + R16 - 1) / R16);
+    if (!m->group_bytes) return (double)qtype_row_bytes(m->type, (size_t)m->k) * m->n;
+    return (double)m->group_bytes * ((m->n + R16 - 1) / R16);
 }
 
 void model_cost(struct model_cost *c, const struct model *m, int kv_type)

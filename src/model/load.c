@@ -15,11 +15,11 @@
 #include "base/limits.h"
 #include "model/bind.h"
 
-enum brrr_status model_check(const struct gguf *g, bool precision_f32, struct model_plan *plan,
-                             struct brrr_error *err)
+enum brrr_status model_check(const struct gguf *g, enum brrr_precision precision,
+                             struct model_plan *plan, struct brrr_error *err)
 {
     struct binder b;
-    enum brrr_status st = bind_plan(&b, g, precision_f32, err);
+    enum brrr_status st = bind_plan(&b, g, precision, err);
 
     if (plan) *plan = st ? (struct model_plan){ 0 } : b.plan;
     return st;
@@ -48,7 +48,9 @@ struct packing {
 static void pack_share(struct packing *p, const struct pack_job *j, int lo, int hi)
 {
     size_t row = qtype_row_bytes(j->src->type, (size_t)j->k);
-    pack_fn *pack = p->kernels->pack[j->src->type];
+    pack_fn *const *packs =
+        p->opts->precision == BRRR_PRECISION_BF16 ? p->kernels->pack_bf16 : p->kernels->pack;
+    pack_fn *pack = packs[j->src->type];
 
     for (int g = lo; g < hi; g++)
         pack(j->dst + (size_t)g * j->group_bytes, j->src->data + (size_t)g * R16 * row,
@@ -103,7 +105,7 @@ enum brrr_status model_load(struct model **out, const struct gguf *g, const stru
     enum brrr_status st;
 
     *out = NULL;
-    if ((st = bind_plan(&b, g, opts->precision_f32, err))) return st;
+    if ((st = bind_plan(&b, g, opts->precision, err))) return st;
     if (b.plan.packed_bytes > mem_available())
         return fail(err, BRRR_E_NOMEM, "%s: the weights need %zu MiB, %zu MiB are available",
                     gguf_path(g), b.plan.packed_bytes >> 20, mem_available() >> 20);
@@ -117,7 +119,7 @@ enum brrr_status model_load(struct model **out, const struct gguf *g, const stru
     m->arch = b.arch;
     m->file = g;
     m->hp = b.plan.hp;
-    m->precision_f32 = opts->precision_f32;
+    m->precision = opts->precision;
     kernels_select(&m->kernels, cpu_features());
     b.model = m;
     if ((st = bind_model(&b, err))) goto error;
@@ -145,7 +147,11 @@ void model_free(struct model *m)
 
 const char *model_profile(const struct model *m)
 {
-    return m->precision_f32 ? "f32" : "q8g32";
+    static const char *const names[] = { [BRRR_PRECISION_Q8] = "q8g32x",
+                                         [BRRR_PRECISION_F32] = "f32",
+                                         [BRRR_PRECISION_BF16] = "bf16" };
+
+    return names[m->precision];
 }
 
 void model_profile_kv(const struct model *m, int kv_type, char *out, size_t n)

@@ -27,7 +27,11 @@ struct matrix {
     const void *w; /* packed groups (matmul.h), or the file's rows; NULL: not in this model */
     int n, k;
     enum qtype type;
-    bool packed, wide; /* wide: packed_wide(type), reads f32 activations */
+    size_t group_bytes; /* of 16 packed rows; 0: not packed                   */
+    bool packed, wide;  /* wide: packed_wide(type), reads f32 activations     */
+    bool bf16;          /* packed as bf16, reads bf16 activations             */
+    /* That a step multiplies with after this one; after the last, the first. */
+    const struct matrix *next;
 };
 
 /* Everything a layer of any architecture may have; what it has not is NULL. */
@@ -56,9 +60,9 @@ struct model {
     struct globals g;
     struct layer *layer; /* [n_layer] */
     struct kernels kernels;
-    bool precision_f32; /* no activation quantisation */
-    bool reads_q8;      /* some matrix of it reads packed int8 activations */
-    int k_max;          /* largest inner length of a matrix */
+    enum brrr_precision precision;
+    bool reads_packed; /* some matrix of it reads packed activations, int8 or bf16 */
+    int k_max;         /* largest inner length of a matrix */
     struct arena weights;
 };
 
@@ -72,21 +76,21 @@ struct model_plan {
 };
 
 struct model_opts {
-    bool precision_f32;
+    enum brrr_precision precision;
     void (*progress)(void *arg, double done); /* called by worker 0; may be NULL */
     void *progress_arg;
 };
 
 /* Every check of model_load() that needs no memory. plan may be NULL. */
-enum brrr_status model_check(const struct gguf *g, bool precision_f32, struct model_plan *plan,
-                             struct brrr_error *err);
+enum brrr_status model_check(const struct gguf *g, enum brrr_precision precision,
+                             struct model_plan *plan, struct brrr_error *err);
 enum brrr_status model_load(struct model **out, const struct gguf *g, const struct model_opts *opts,
                             struct pool *pool, struct brrr_error *err);
 void model_free(struct model *m); /* NULL is allowed */
 
-/* The numerics profile: names everything that changes bits ("q8g32", "f32"). */
+/* The numerics profile: names everything that changes bits ("q8g32x", "f32", "bf16"). */
 const char *model_profile(const struct model *m);
-/* The same with the type of the cache, as "q8g32/int8": what a stored cache depends on. */
+/* The same with the type of the cache, as "q8g32x/int8": what a stored cache depends on. */
 void model_profile_kv(const struct model *m, int kv_type, char *out, size_t n);
 
 /* Bytes of one physical block of a layer for this cache type. */
@@ -98,6 +102,7 @@ struct step_opts {
     int max_row, max_out; /* rows, rows of logits                         */
     int ctx;              /* positions of a sequence (longrope looks at it) */
     int n_workers;        /* of the pool that will run it                 */
+    int ahead;            /* of few rows (struct matmul_args)             */
 };
 struct step;
 enum brrr_status step_new(struct step **out, const struct model *m, const struct step_opts *o,

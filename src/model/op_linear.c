@@ -17,8 +17,9 @@ void op_barrier(struct worker *w)
 
 enum {
     /* From so many rows on a worker takes pieces of a matrix as it comes free: one that is
-     * delayed takes fewer. Below, every worker has the same share in every step. */
-    PIECES_FROM = 32,
+     * delayed takes fewer. Below, every worker has the same share in every step: columns of
+     * activations, which it adds to in each layer, stay with one core. */
+    PIECES_FROM = 48,
     PIECE_GROUPS = 3,                 /* as many as a kernel multiplies side by side       */
     GROUPS_OF_BLOCK = Q8_GROUP / R16, /* groups whose outputs share a scale when packed    */
     GATED_GROUPS = 6,                 /* both: PIECE_GROUPS and GROUPS_OF_BLOCK divide it  */
@@ -26,16 +27,21 @@ enum {
 };
 
 /* True if rows of k activations are packed for the matrices that take them. */
-static bool quantises(const struct model *m, int k)
+static bool packs(const struct model *m, int k)
 {
-    return m->reads_q8 && k % Q8_GROUP == 0;
+    return m->reads_packed && (m->precision == BRRR_PRECISION_BF16 || k % Q8_GROUP == 0);
+}
+
+static void pack(const struct model *m, const struct q8_pack_args *a)
+{
+    (m->precision == BRRR_PRECISION_BF16 ? m->kernels.bf16_pack : m->kernels.q8_pack)(a);
 }
 
 /* Which rows this worker prepares, and where: all of them privately, or a share of the shared ones.
  */
 struct prep {
     float *h;
-    void *q8;
+    void *packed;
     int lo, hi;
     bool shared;
 };
@@ -44,12 +50,12 @@ static struct prep prepare(struct worker *w)
 {
     struct step *s = w->s;
     int n = step_rows(w);
-    struct prep p = { .h = w->own_h, .q8 = w->own_q8, .lo = 0, .hi = n };
+    struct prep p = { .h = w->own_h, .packed = w->own_packed, .lo = 0, .hi = n };
 
     if (n <= OWN_ROWS) return p;
     p.shared = true;
     p.h = s->h;
-    p.q8 = s->h_q8;
+    p.packed = s->h_packed;
     worker_share(w, n, Q8_TILE, &p.lo, &p.hi);
     return p;
 }
@@ -60,10 +66,12 @@ static struct act finish(struct worker *w, struct prep *p, const float *src, int
     const struct model *m = w->s->m;
     struct act a = { .f32 = src };
 
-    if (quantises(m, k)) {
-        struct q8_pack_args pack = { p->q8, src, (size_t)k, step_rows(w), k, p->lo, p->hi, 0, k };
-        m->kernels.q8_pack(&pack);
-        a.q8 = p->q8;
+    if (packs(m, k)) {
+        struct q8_pack_args args = {
+            p->packed, src, (size_t)k, step_rows(w), k, p->lo, p->hi, 0, k
+        };
+        pack(m, &args);
+        a.packed = p->packed;
     }
     if (p->shared) op_barrier(w);
     return a;
@@ -95,35 +103,58 @@ struct product {
     bool add; /* y += */
 };
 
-/* The columns of groups [g0, g1); p->m is not empty. */
-static void multiply(struct worker *w, const struct product *p, struct act a, int g0, int g1)
-{
-    const struct kernels *k = &w->s->m->kernels;
-    const struct matrix *m = p->m;
-    int lo = g0 * R16, hi = MIN(g1 * R16, m->n);
-    struct matmul_args args = { .y = p->y,
-                                .ld_y = (size_t)m->n,
-                                .w = m->w,
-                                .x = m->packed && !m->wide ? a.q8 : (const void *)a.f32,
-                                .m = p->rows,
-                                .k = m->k,
-                                .n = m->n,
-                                .g0 = g0,
-                                .g1 = g1,
-                                .type = m->type,
-                                .add = p->add,
-                                .dequant = k->dequant[m->type],
-                                .scratch = w->scratch };
-
-    if (g0 >= g1) return;
-    (m->packed ? k->matmul[m->type] : k->matmul_f32)(&args);
-    for (int r = 0; p->bias && r < p->rows; r++)
-        k->add(p->y + (size_t)r * (size_t)m->n + lo, p->bias + lo, hi - lo);
-}
-
 static int n_groups(const struct matrix *m)
 {
     return (m->n + R16 - 1) / R16;
+}
+
+/* Where group g of the matrix lies; NULL if it is not packed. */
+static const void *weights(const struct matrix *m, int g)
+{
+    return m->group_bytes ? (const uint8_t *)m->w + (size_t)g * m->group_bytes : NULL;
+}
+
+/* The first group of this worker's share of the matrix that comes after m. */
+static const void *after(const struct worker *w, const struct matrix *m)
+{
+    int g0, g1;
+
+    worker_share(w, n_groups(m->next), 1, &g0, &g1);
+    return weights(m->next, g0);
+}
+
+/* Groups [g0, g1) of a matrix, and the weights that this worker multiplies with after them. */
+struct range {
+    int g0, g1;
+    const void *next;
+};
+
+/* The columns of a range of groups; p->m is not empty. */
+static void multiply(struct worker *w, const struct product *p, struct act a, struct range r)
+{
+    const struct kernels *k = &w->s->m->kernels;
+    const struct matrix *m = p->m;
+    int lo = r.g0 * R16, hi = MIN(r.g1 * R16, m->n);
+    struct matmul_args args = { .y = p->y,
+                                .ld_y = (size_t)m->n,
+                                .w = m->w,
+                                .x = m->packed && !m->wide ? a.packed : (const void *)a.f32,
+                                .m = p->rows,
+                                .k = m->k,
+                                .n = m->n,
+                                .g0 = r.g0,
+                                .g1 = r.g1,
+                                .type = m->type,
+                                .add = p->add,
+                                .ahead = w->s->o.ahead,
+                                .dequant = k->dequant[m->type],
+                                .next = r.next,
+                                .scratch = w->scratch };
+
+    if (r.g0 >= r.g1) return;
+    (m->bf16 ? k->matmul_bf16 : m->packed ? k->matmul[m->type] : k->matmul_f32)(&args);
+    for (int i = 0; p->bias && i < p->rows; i++)
+        k->add(p->y + (size_t)i * (size_t)m->n + lo, p->bias + lo, hi - lo);
 }
 
 /* Groups in a piece of this matrix, and the number of its pieces. */
@@ -143,23 +174,35 @@ static bool by_pieces(const struct worker *w, int pieces)
     return step_rows(w) >= PIECES_FROM && pieces >= 2 * w->n;
 }
 
+/* Piece i of the products: which one it belongs to, and its first group there. */
+static const struct product *piece(const struct product *p, int i, int *g0)
+{
+    for (; i >= n_pieces(p->m); p++)
+        i -= n_pieces(p->m);
+    *g0 = i * piece_groups(p->m);
+    return p;
+}
+
 /* All of n products of the same activations; a barrier must follow. */
 static void multiply_all(struct worker *w, struct act a, const struct product *p, int n)
 {
-    int pieces = 0, i, g0, g1;
+    int pieces = 0, g0, g1;
 
     for (int j = 0; j < n; j++)
         pieces += n_pieces(p[j].m);
-    for (int j = 0; !by_pieces(w, pieces) && j < n; j++) {
-        worker_share(w, n_groups(p[j].m), 1, &g0, &g1);
-        multiply(w, &p[j], a, g0, g1);
+    if (!by_pieces(w, pieces)) {
+        for (int j = 0; j < n; j++) {
+            worker_share(w, n_groups(p[j].m), 1, &g0, &g1);
+            multiply(w, &p[j], a, (struct range){ g0, g1, after(w, p[j].m) });
+        }
+        return;
     }
-    while (by_pieces(w, pieces) && (i = worker_take(w, pieces)) >= 0) {
-        const struct product *q = p;
-        for (; i >= n_pieces(q->m); q++)
-            i -= n_pieces(q->m);
-        g0 = i * piece_groups(q->m);
-        multiply(w, q, a, g0, MIN(g0 + piece_groups(q->m), n_groups(q->m)));
+    for (int i = worker_take(w, pieces), then; i >= 0; i = then) {
+        const struct product *q = piece(p, i, &g0), *r;
+        then = worker_take(w, pieces);
+        r = then < 0 ? NULL : piece(p, then, &g1);
+        const void *next = r ? weights(r->m, g1) : after(w, p[n - 1].m);
+        multiply(w, q, a, (struct range){ g0, MIN(g0 + piece_groups(q->m), n_groups(q->m)), next });
     }
 }
 
@@ -205,27 +248,27 @@ void op_project_norm_add(struct worker *w, struct act a, const struct matrix *m,
 
 /* Columns of groups [g0, g1) of the gated feed-forward: both products, then what is made of them, a
  * tile of rows at a time, so that it is packed while it is in the cache. */
-static void gated_columns(struct worker *w, struct act a, const struct layer *l, bool gelu, int g0,
-                          int g1)
+static void gated_columns(struct worker *w, struct act a, const struct layer *l, bool gelu,
+                          struct range r)
 {
     struct step *s = w->s;
     const struct kernels *k = &s->m->kernels;
-    int ff = s->m->hp.d_ff, lo = g0 * R16, hi = MIN(g1 * R16, ff), rows = step_rows(w);
+    int ff = s->m->hp.d_ff, lo = r.g0 * R16, hi = MIN(r.g1 * R16, ff), rows = step_rows(w);
     struct product gate = { s->gate, &l->w_gate, l->b_gate, rows, false };
     struct product up = { s->up, &l->w_up, l->b_up, rows, false };
-    struct q8_pack_args pack = { s->ff_q8, s->gate, (size_t)ff, rows, ff, 0, 0, lo, hi };
+    struct q8_pack_args args = { s->ff_packed, s->gate, (size_t)ff, rows, ff, 0, 0, lo, hi };
 
-    multiply(w, &gate, a, g0, g1);
-    multiply(w, &up, a, g0, g1);
+    multiply(w, &gate, a, (struct range){ r.g0, r.g1, weights(&l->w_up, r.g0) });
+    multiply(w, &up, a, r);
     for (int r0 = 0; lo < hi && r0 < rows; r0 += Q8_TILE) {
         int r1 = MIN(r0 + Q8_TILE, rows);
-        for (int r = r0; r < r1; r++) {
-            float *row = s->gate + (size_t)r * (size_t)ff + lo;
-            (gelu ? k->gelu_mul : k->silu_mul)(row, row, s->up + (size_t)r * (size_t)ff + lo,
+        for (int i = r0; i < r1; i++) {
+            float *row = s->gate + (size_t)i * (size_t)ff + lo;
+            (gelu ? k->gelu_mul : k->silu_mul)(row, row, s->up + (size_t)i * (size_t)ff + lo,
                                                hi - lo);
         }
-        pack.m0 = r0, pack.m1 = r1;
-        if (quantises(s->m, ff)) k->q8_pack(&pack);
+        args.m0 = r0, args.m1 = r1;
+        if (packs(s->m, ff)) pack(s->m, &args);
     }
 }
 
@@ -233,16 +276,21 @@ struct act op_gated(struct worker *w, struct act a, const struct layer *l, bool 
 {
     struct step *s = w->s;
     int n = n_groups(&l->w_gate), size = l->w_gate.wide ? FLOAT_GROUPS : GATED_GROUPS;
-    int pieces = (n + size - 1) / size, i, g0, g1;
+    int pieces = (n + size - 1) / size, g0, g1;
+    const void *last = after(w, &l->w_up);
 
     if (!by_pieces(w, pieces)) {
         worker_share(w, n, GROUPS_OF_BLOCK, &g0, &g1);
-        gated_columns(w, a, l, gelu, g0, g1);
+        gated_columns(w, a, l, gelu, (struct range){ g0, g1, last });
+    } else {
+        for (int i = worker_take(w, pieces), then; i >= 0; i = then) {
+            then = worker_take(w, pieces);
+            const void *next = then < 0 ? last : weights(&l->w_gate, then * size);
+            gated_columns(w, a, l, gelu, (struct range){ i * size, MIN((i + 1) * size, n), next });
+        }
     }
-    while (by_pieces(w, pieces) && (i = worker_take(w, pieces)) >= 0)
-        gated_columns(w, a, l, gelu, i * size, MIN((i + 1) * size, n));
     op_barrier(w);
-    return (struct act){ s->gate, quantises(s->m, s->m->hp.d_ff) ? s->ff_q8 : NULL };
+    return (struct act){ s->gate, packs(s->m, s->m->hp.d_ff) ? s->ff_packed : NULL };
 }
 
 void op_logits(struct worker *w)
@@ -260,15 +308,15 @@ void op_logits(struct worker *w)
                            (int)d, m->hp.eps);
     struct act a = { .f32 = s->h };
     if (head->packed && !head->wide) {
-        struct q8_pack_args pack = { s->h_q8, s->h, d, n_out, (int)d, lo, hi, 0, (int)d };
-        m->kernels.q8_pack(&pack);
-        a.q8 = s->h_q8;
+        struct q8_pack_args args = { s->h_packed, s->h, d, n_out, (int)d, lo, hi, 0, (int)d };
+        pack(m, &args);
+        a.packed = s->h_packed;
     }
     op_barrier(w);
     if (n_out == 0) return;
     struct product p = { s->logits, head, NULL, n_out, false };
     worker_share(w, n_groups(head), 1, &lo, &hi);
-    multiply(w, &p, a, lo, hi);
+    multiply(w, &p, a, (struct range){ lo, hi, after(w, head) });
     lo *= R16, hi = MIN(hi * R16, head->n);
     for (int i = 0; m->hp.softcap_final > 0 && lo < hi && i < n_out; i++)
         m->kernels.softcap(s->logits + (size_t)i * (size_t)head->n + lo, hi - lo,

@@ -21,14 +21,14 @@ static bool lay_out(struct step *s, struct arena *a)
 #define TAKE(field, n_bytes) ok = ok && (s->field = arena_take(a, n_bytes)) != NULL
     TAKE(x, t * (size_t)hp->d_model * 4);
     TAKE(h, t * k * 4);
-    TAKE(h_q8, q8_bytes(s->o.max_row, m->k_max));
+    TAKE(h_packed, act_bytes(m, s->o.max_row, m->k_max));
     TAKE(q, t * (size_t)hp->n_head * (size_t)hp->d_k * 4);
     TAKE(k, t * (size_t)hp->n_kv * (size_t)hp->d_k * 4);
     TAKE(v, t * (size_t)hp->n_kv * (size_t)hp->d_v * 4);
     TAKE(att, t * (size_t)hp->n_head * (size_t)hp->d_v * 4);
     TAKE(gate, t * (size_t)hp->d_ff * 4);
     TAKE(up, t * (size_t)hp->d_ff * 4);
-    TAKE(ff_q8, q8_bytes(s->o.max_row, hp->d_ff));
+    TAKE(ff_packed, act_bytes(m, s->o.max_row, hp->d_ff));
     TAKE(tmp, t * (size_t)hp->d_model * 4);
     for (int i = 0; i < 2; i++) {
         TAKE(rot[i], t * (size_t)hp->n_rot * 4);
@@ -54,10 +54,10 @@ static bool lay_out_worker(struct step *s, struct arena *a, struct worker *w)
     struct worker own = { .s = s };
 
     own.own_h = arena_take(a, OWN_ROWS * k * 4);
-    own.own_q8 = arena_take(a, q8_bytes(OWN_ROWS, s->m->k_max));
+    own.own_packed = arena_take(a, act_bytes(s->m, OWN_ROWS, s->m->k_max));
     own.scratch = arena_take(a, scratch);
     if (w) *w = own;
-    return own.own_h && own.own_q8 && own.scratch;
+    return own.own_h && own.own_packed && own.scratch;
 }
 
 static enum brrr_status take_buffers(struct step *s, struct brrr_error *err)

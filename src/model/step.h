@@ -20,8 +20,8 @@
 
 /* Rows of activations in the form that matrices take them. */
 struct act {
-    const float *f32; /* [T][k]                                       */
-    const void *q8;   /* the same, packed int8; NULL if no matrix reads it */
+    const float *f32;   /* [T][k]                                       */
+    const void *packed; /* the same, packed as int8 or bf16; NULL if no matrix reads it */
 };
 
 struct step {
@@ -33,11 +33,11 @@ struct step {
 
     float *x;           /* [T][D] residual stream          */
     float *h;           /* [T][max(D, H d_v, F)] normalised or gathered rows, shared */
-    void *h_q8;         /* h packed, shared                */
+    void *h_packed;     /* h packed, shared                */
     float *q, *k, *v;   /* [T][H d_k], [T][G d_k], [T][G d_v] */
     float *att;         /* [T][H d_v]                      */
     float *gate, *up;   /* [T][F]                          */
-    void *ff_q8;        /* gate packed                     */
+    void *ff_packed;    /* gate packed                     */
     float *tmp;         /* [T][D] before a post-norm       */
     float *rot[2];      /* [T][n_rot / 2][cos, sin]        */
     float *inv_freq[2]; /* [n_rot / 2]                     */
@@ -58,10 +58,10 @@ struct step {
 struct worker {
     struct step *s;
     int index, n;
-    float *own_h;    /* [OWN_ROWS][k_max] private normalised rows   */
-    void *own_q8;    /* the same, packed                            */
-    void *scratch;   /* for kernels                                 */
-    long long taken; /* pieces of the phases behind it (worker_take) */
+    float *own_h;     /* [OWN_ROWS][k_max] private normalised rows   */
+    void *own_packed; /* the same, packed                            */
+    void *scratch;    /* for kernels                                 */
+    long long taken;  /* pieces of the phases behind it (worker_take) */
 };
 
 enum {
@@ -78,6 +78,12 @@ enum {
 static inline int step_rows(const struct worker *w)
 {
     return w->s->b->n_row;
+}
+
+/* Bytes of packed activations of this model. */
+static inline size_t act_bytes(const struct model *m, int rows, int k)
+{
+    return m->precision == BRRR_PRECISION_BF16 ? bf16_bytes(rows, k) : q8_bytes(rows, k);
 }
 
 /* This worker's share [*lo, *hi) of n things, in steps of `unit`. */

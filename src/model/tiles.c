@@ -83,6 +83,7 @@ void tiles_make(struct step *s)
     int n_kv = s->m->hp.n_kv;
     struct room room = { s->part, tiles_part_floats(s->m, &s->o), 0 };
     int64_t total = 0;
+    int n_workers = s->b->n_workers ? s->b->n_workers : s->o.n_workers;
 
     s->n_task = 0;
     for (int i = 0; i < s->b->n_seq; i++) {
@@ -95,8 +96,7 @@ void tiles_make(struct step *s)
 
         for (int r = 0; r < seq->n_row; r += TILE_TOKENS) {
             int n = MIN(TILE_TOKENS, seq->n_row - r), n_split = seq_splits(seq, r, n);
-            bool split =
-                s->o.n_workers > 1 && (int64_t)n * n_split * SHARE * s->o.n_workers > total;
+            bool split = n_workers > 1 && (int64_t)n * n_split * SHARE * n_workers > total;
 
             for (int g = 0; g < n_kv; g++)
                 add(s,

@@ -12,9 +12,9 @@
 #include <stdlib.h>
 
 #include "base/limits.h"
+#include "base/utf8.h"
 #include "text/encode.h"
 #include "text/hash.h"
-#include "text/unicode.h"
 
 static size_t slot_of(const struct tokenizer *t, int32_t left, int32_t right)
 {

@@ -9,7 +9,8 @@
 #include <stdlib.h>
 
 #include "text/encode.h"
-#include "text/unicode.h"
+
+#include "base/utf8.h"
 
 /* Bytes that one call looks at: a token behind an unfinished character. */
 static size_t bytes_in(const struct tokenizer *t)

@@ -73,8 +73,10 @@ void jtext_repr(struct jbuf *b, struct jval v); /* repr(v) */
 struct jval jtext_str(struct jrun *r, struct jval v);
 /* str(v), but a Markup stays one (markupsafe.soft_str). */
 struct jval jtext_soft(struct jrun *r, struct jval v);
-enum { JFLOAT_MAX = 32 };
+enum { JFLOAT_MAX = 32, JFLOAT_STEPS = 100 };    /* room, and the fuel it is worth */
 int jtext_float(char out[JFLOAT_MAX], double f); /* repr of a float; the length */
+/* Fuel of writing all digits in front of the point and so many behind it. */
+size_t jtext_digits_steps(double f, int64_t digits);
 
 struct jjson_opts {
     bool ascii, sort, pretty;

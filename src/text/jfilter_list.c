@@ -44,6 +44,7 @@ static struct jval round_common(struct jrun *r, struct jval v, int64_t digits)
     }
     if (!isfinite(v.f) || digits > 300) return v;
     if (digits >= 0) {
+        if (!jrun_spend(r, jtext_digits_steps(v.f, digits))) return jval_of(J_ERROR);
         snprintf(s, sizeof(s), "%.*f", (int)digits, v.f);
         return jval_float(strtod(s, NULL));
     }
@@ -209,7 +210,7 @@ static struct jval f_join(struct jrun *r, struct jval self, const struct jcall *
 
     if (!l || jval_is_err(sep)) return jval_of(J_ERROR);
     jbuf_init(&b, r);
-    for (size_t i = 0; i < l->n && !b.bad && jrun_spend(r, 1); i++) {
+    for (size_t i = 0; i < l->n && !b.bad && jrun_spend(r, 2); i++) {
         struct jval v = jarg_path(r, l->v[i], c->v[1], jval_of(J_MISSING));
         if (i) jbuf_str(&b, sep.s);
         jtext_put(&b, v);

@@ -278,7 +278,7 @@ static void wrap_line(struct wrap *w)
     w->used = 0;
     for (size_t at = 0, end; at < s->n && !w->b.bad; at = end) {
         end = piece_end(w, at);
-        if (!jrun_spend(w->b.r, 1 + (end - at) / 4)) return;
+        if (!jrun_spend(w->b.r, 2 + (end - at) / 2)) return;
         int64_t n = (int64_t)jstr_chars(s->p + at, end - at), col = w->used + (int64_t)gap;
         if (s->p[at] == ' ') {
             gap = at == 0 || w->used ? end - at : 0;
@@ -352,8 +352,8 @@ static struct jval cut_out(struct jrun *r, const struct jstr *s, const char *ope
 
     jbuf_init(&b, r);
     for (;;) {
-        size_t from = jstr_find(s, &a, at, s->n);
-        size_t to = from == SIZE_MAX ? from : jstr_find(s, &z, from, s->n);
+        size_t from = jstr_find(r, s, &a, at, s->n);
+        size_t to = from == SIZE_MAX ? from : jstr_find(r, s, &z, from, s->n);
         if (to == SIZE_MAX) break;
         jbuf_part(&b, s, at, from - at);
         at = to + z.n;
@@ -398,7 +398,7 @@ static struct jval f_striptags(struct jrun *r, struct jval self, const struct jc
     if (!jval_is_err(s)) s = cut_out(r, s.s, "<", ">");
     if (jval_is_err(s)) return s;
     jbuf_init(&b, r);
-    for (size_t at = 0, n; at < s.s->n && jrun_spend(r, 1); at += n) {
+    for (size_t at = 0, n; at < s.s->n && jrun_spend(r, 2); at += n) {
         uint32_t cp, named;
         n = jstr_decode(s.s->p + at, s.s->n - at, &cp);
         size_t len = cp == '&' ? entity(s.s->p + at, s.s->n - at, &named) : 0;
@@ -465,7 +465,7 @@ static bool quote(struct jbuf *b, struct jval v, bool query)
     static const char hex[] = "0123456789ABCDEF";
 
     v = jtext_soft(b->r, v);
-    if (jval_is_err(v) || !jrun_spend(b->r, v.s->n / 4)) return false;
+    if (jval_is_err(v) || !jrun_spend(b->r, v.s->n)) return false;
     for (size_t i = 0; i < v.s->n; i++) {
         unsigned char ch = (unsigned char)v.s->p[i];
         bool plain = ch < 0x80 && (isalnum(ch) || strchr("_.-~", ch)) && ch;
@@ -517,6 +517,7 @@ static struct jval f_filesizeformat(struct jrun *r, struct jval self, const stru
     if (self.type == J_STR && !jrun_spend(r, self.s->n / 16)) return jval_of(J_ERROR);
     if (!jval_as_double(self, &f) && !(self.type == J_STR && jarg_parse_float(self.s, &f)))
         return jrun_fail(r, TEMPLATE_RUNTIME, "filesizeformat needs a number");
+    if (!jrun_spend(r, jtext_digits_steps(f, 1))) return jval_of(J_ERROR);
     while (!(f < unit) && i < sizeof(letters) - 2) {
         unit *= base;
         i++;

@@ -149,6 +149,7 @@ static bool put_float(struct jbuf *b, const struct spec *s, double f)
     int prec = s->prec < 0 ? 6 : (int)s->prec;
 
     f = fabs(f);
+    if (!jrun_spend(b->r, JFLOAT_STEPS + jtext_digits_steps(f, prec))) return false;
     if (s->type == '%') snprintf(d, sizeof(d), "%.*f%%", prec, f * 100);
     else if (!s->type) general(d, sizeof(d), f, s->prec);
     else {
@@ -552,6 +553,7 @@ static struct jval format_braces(struct jrun *r, const struct jstr *fmt, const s
     size_t from = 0;
 
     jbuf_init(&f.b, r);
+    if (!jrun_spend(r, fmt->n / 8)) return jval_of(J_ERROR);
     for (size_t at = 0; at < fmt->n; at++) {
         char ch = fmt->p[at];
         if (ch != '{' && ch != '}') continue;

@@ -32,13 +32,14 @@ static void dump_str(struct dump *d, const struct jstr *s)
     static const char plain[] = "\"\\\n\r\t\f\b", named[] = "\"\\nrtfb";
     size_t from = 0, n;
 
-    if (!jrun_spend(d->b.r, s->n / 16)) return;
+    if (!jrun_spend(d->b.r, s->n / 3)) return;
     jbuf_puts(&d->b, "\"", JFROM_DERIVED);
     for (size_t at = 0; at < s->n; at += n) {
         uint32_t cp;
         n = jstr_decode(s->p + at, s->n - at, &cp);
         const char *c = cp < 0x80 ? memchr(plain, (int)cp, sizeof(plain) - 1) : NULL;
         if (!c && cp >= 0x20 && (cp < 0x7f || !d->o->ascii)) continue;
+        if (!jrun_spend(d->b.r, 6)) return;
         jbuf_part(&d->b, s, from, at - from);
         from = at + n;
         if (!c) {
@@ -56,6 +57,7 @@ static void dump_float(struct dump *d, double f)
 {
     char s[JFLOAT_MAX];
 
+    if (!jrun_spend(d->b.r, JFLOAT_STEPS)) return;
     jtext_float(s, f);
     if (isnan(f)) snprintf(s, sizeof(s), "NaN");
     if (isinf(f)) snprintf(s, sizeof(s), f < 0 ? "-Infinity" : "Infinity");

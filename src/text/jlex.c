@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <utf8proc.h>
 
+#include "base/utf8.h"
 #include "text/jstr.h"
 
 static struct jtok failed(struct jlex *lx, const char *what)
@@ -35,15 +36,9 @@ bool jlex_init(struct jlex *lx, struct jrun *r, const char *src, size_t n)
         p[m++] = src[i] == '\r' ? '\n' : src[i];
     }
     if (m > 0 && p[m - 1] == '\n') m--;
-    for (size_t i = 0; i < m;) {
-        utf8proc_int32_t cp;
-        utf8proc_ssize_t len =
-            utf8proc_iterate((const uint8_t *)p + i, (utf8proc_ssize_t)(m - i), &cp);
-        if (len < 1) {
-            failed(lx, "the template is not UTF-8");
-            return false;
-        }
-        i += (size_t)len;
+    if (utf8_valid_run(p, m) < m) {
+        failed(lx, "the template is not UTF-8");
+        return false;
     }
     lx->src = p;
     lx->n = m;
@@ -130,11 +125,8 @@ static size_t text_end(const struct jlex *lx, size_t from, size_t to, char sign,
         return skip_space(lx, line) >= to ? line : to;
     }
     while (at > from) {
-        size_t n = 1;
         uint32_t cp;
-        while (n < 4 && n < at - from && (lx->src[at - n] & 0xc0) == 0x80)
-            n++;
-        jstr_decode(lx->src + at - n, n, &cp);
+        size_t n = jstr_decode_last(lx->src + from, at - from, &cp);
         if (!jstr_space(cp)) break;
         at -= n;
     }

@@ -40,7 +40,7 @@ static struct jval find(struct jrun *r, struct jval self, const struct jcall *c,
 
     if (!what || !span(r, self.s, c, at) || !jrun_spend(r, self.s->n / 16)) return jval_of(J_ERROR);
     hit = how & FIND_LAST ? jstr_rfind(r, self.s, what, at[0], at[1])
-                          : jstr_find(self.s, what, at[0], at[1]);
+                          : jstr_find(r, self.s, what, at[0], at[1]);
     if (hit != SIZE_MAX) return jval_int((int64_t)jstr_chars(self.s->p, hit));
     return how & FIND_OR_FAIL ? jrun_fail(r, TEMPLATE_RUNTIME, "substring not found")
                               : jval_int(-1);
@@ -76,7 +76,7 @@ static struct jval m_count(struct jrun *r, struct jval self, const struct jcall 
     if (what->n == 0)
         return jval_int(at[0] > at[1] ? 0
                                       : (int64_t)jstr_chars(self.s->p + at[0], at[1] - at[0]) + 1);
-    for (; (hit = jstr_find(self.s, what, at[0], at[1])) != SIZE_MAX && jrun_spend(r, 1); n++)
+    for (; (hit = jstr_find(r, self.s, what, at[0], at[1])) != SIZE_MAX && jrun_spend(r, 1); n++)
         at[0] = hit + what->n;
     return jval_int(n);
 }

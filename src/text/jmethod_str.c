@@ -111,7 +111,7 @@ static bool split_blank(struct jrun *r, const struct jstr *s, int64_t max, struc
             if (jstr_space(cp)) break;
             end += n;
         }
-        if (!jlist_push(r, l, piece(r, s, at, end))) return false;
+        if (!jrun_spend(r, (end - at) / 3) || !jlist_push(r, l, piece(r, s, at, end))) return false;
         at = end;
     }
     return !r->failed;
@@ -127,13 +127,10 @@ static bool rsplit_blank(struct jrun *r, const struct jstr *s, int64_t max, stru
         size_t at = s->n;
         for (size_t n; at > 0; at -= n) {
             uint32_t cp;
-            n = 1;
-            while (n < 4 && n < at && (s->p[at - n] & 0xc0) == 0x80)
-                n++;
-            jstr_decode(s->p + at - n, n, &cp);
+            n = jstr_decode_last(s->p, at, &cp);
             if (jstr_space(cp)) break;
         }
-        if (!jrun_spend(r, (s->n - at) / 16) || !jlist_push(r, l, piece(r, s, at, s->n)))
+        if (!jrun_spend(r, (s->n - at) / 2) || !jlist_push(r, l, piece(r, s, at, s->n)))
             return false;
         s = jstr_part(r, s, 0, at);
     }
@@ -146,12 +143,12 @@ static bool split_at(struct jrun *r, const struct jstr *s, const struct jstr *se
     size_t at = 0;
 
     while (max < 0 || (int64_t)l->n < max) {
-        size_t hit = jstr_find(s, sep, at, s->n);
+        size_t hit = jstr_find(r, s, sep, at, s->n);
         if (hit == SIZE_MAX) break;
         if (!jrun_spend(r, 4) || !jlist_push(r, l, piece(r, s, at, hit))) return false;
         at = hit + sep->n;
     }
-    return jrun_spend(r, s->n / 32) && jlist_push(r, l, piece(r, s, at, s->n));
+    return !r->failed && jlist_push(r, l, piece(r, s, at, s->n));
 }
 
 static bool rsplit_at(struct jrun *r, const struct jstr *s, const struct jstr *sep, int64_t max,
@@ -165,7 +162,7 @@ static bool rsplit_at(struct jrun *r, const struct jstr *s, const struct jstr *s
         if (!jrun_spend(r, 1) || !jlist_push(r, l, piece(r, s, hit + sep->n, end))) return false;
         end = hit;
     }
-    return jrun_spend(r, s->n / 8) && jlist_push(r, l, piece(r, s, 0, end));
+    return !r->failed && jlist_push(r, l, piece(r, s, 0, end));
 }
 
 static struct jval split(struct jrun *r, struct jval self, const struct jcall *c, bool right)
@@ -216,7 +213,7 @@ static struct jval partition(struct jrun *r, struct jval self, const struct jcal
 
     if (!sep || !l) return jval_of(J_ERROR);
     if (sep->n == 0) return jrun_fail(r, TEMPLATE_RUNTIME, "empty separator");
-    hit = right ? jstr_rfind(r, s, sep, 0, s->n) : jstr_find(s, sep, 0, s->n);
+    hit = right ? jstr_rfind(r, s, sep, 0, s->n) : jstr_find(r, s, sep, 0, s->n);
     size_t a = hit, b = hit + sep->n;
     if (hit == SIZE_MAX) a = b = right ? 0 : s->n;
     if (!jrun_spend(r, s->n / 32) || !jlist_push(r, l, piece(r, s, 0, a)) ||
@@ -267,7 +264,7 @@ static void replace_empty(struct jbuf *b, const struct jstr *s, const struct jst
     size_t at = 0, n;
     uint32_t cp;
 
-    for (int64_t done = 0; jrun_spend(b->r, 1); done++) {
+    for (int64_t done = 0; jrun_spend(b->r, 2); done++) {
         if (max >= 0 && done >= max) break;
         jbuf_str(b, to);
         if (at >= s->n) return;
@@ -286,18 +283,17 @@ static struct jval m_replace(struct jrun *r, struct jval self, const struct jcal
     size_t at = 0;
     struct jbuf b;
 
-    if (!from || !to || !jarg_int(r, c->v[2], -1, &max) || !jrun_spend(r, s->n / 32))
-        return jval_of(J_ERROR);
+    if (!from || !to || !jarg_int(r, c->v[2], -1, &max)) return jval_of(J_ERROR);
     if (s->markup) {
         struct jval v = jstr_escape(r, to);
         if (jval_is_err(v)) return v;
         to = v.s;
     }
-    if (jstr_find(s, from, 0, s->n) == SIZE_MAX) return self;
+    if (jstr_find(r, s, from, 0, s->n) == SIZE_MAX) return self;
     jbuf_init(&b, r);
     if (from->n == 0) replace_empty(&b, s, to, max);
     for (int64_t done = 0; from->n && (max < 0 || done < max) && jrun_spend(r, 1); done++) {
-        size_t hit = jstr_find(s, from, at, s->n);
+        size_t hit = jstr_find(r, s, from, at, s->n);
         if (hit == SIZE_MAX) break;
         jbuf_part(&b, s, at, hit - at);
         jbuf_str(&b, to);

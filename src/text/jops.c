@@ -181,8 +181,7 @@ bool jops_in(struct jrun *r, struct jval a, struct jval b)
     size_t i = 0, *at;
 
     if (b.type == J_STR) {
-        if (a.type == J_STR)
-            return jrun_spend(r, b.s->n / 32) && jstr_find(b.s, a.s, 0, b.s->n) != SIZE_MAX;
+        if (a.type == J_STR) return jstr_find(r, b.s, a.s, 0, b.s->n) != SIZE_MAX;
         jrun_fail(r, TEMPLATE_RUNTIME, "'in <string>' requires string as left operand, not %s",
                   jval_type_name(a));
         return false;
@@ -293,7 +292,7 @@ static struct jval slice_str(struct jrun *r, const struct jstr *s, struct bounds
      */
     size_t n = jstr_len(s), at = 0;
     size_t *off = jrun_array(r, n + 1, sizeof(*off));
-    if (!off || !jrun_spend(r, n / 4)) return jval_of(J_ERROR);
+    if (!off || !jrun_spend(r, n / 4 + (size_t)b.n)) return jval_of(J_ERROR);
     for (size_t i = 0; i < n; i++) {
         off[i] = at;
         at += jstr_decode(s->p + at, s->n - at, &cp);

@@ -2,6 +2,8 @@
 /* jstr.c - strings with origins and their builder (jstr.h); case mapping is in jcase.c. */
 #include "text/jstr.h"
 
+#include "base/utf8.h"
+
 /* --- the builder --- */
 
 void jbuf_init(struct jbuf *b, struct jrun *r)
@@ -155,20 +157,21 @@ const struct jstr *jstr_markup(struct jrun *r, const struct jstr *s, bool markup
 
 struct jval jstr_escape(struct jrun *r, const struct jstr *s)
 {
-    static const char chars[] = "&<>\"'";
-    static const char *const named[] = { "&amp;", "&lt;", "&gt;", "&#34;", "&#39;" };
+    static const char *const named[] = {
+        ['&'] = "&amp;", ['<'] = "&lt;", ['>'] = "&gt;", ['"'] = "&#34;", ['\''] = "&#39;"
+    };
     struct jbuf b;
     size_t from = 0;
 
     if (s->markup) return jval_str(s);
-    if (!jrun_spend(r, s->n / 16)) return jval_of(J_ERROR);
+    if (!jrun_spend(r, s->n / 8)) return jval_of(J_ERROR);
     jbuf_init(&b, r);
     for (size_t i = 0; i < s->n; i++) {
-        const char *c = memchr(chars, s->p[i], sizeof(chars) - 1);
-        if (!c) continue;
+        unsigned char c = (unsigned char)s->p[i];
+        if (c >= COUNT(named) || !named[c]) continue;
         if (!jrun_spend(r, 4)) return jval_of(J_ERROR);
         jbuf_part(&b, s, from, i - from);
-        jbuf_puts(&b, named[c - chars], jstr_from(s, i));
+        jbuf_puts(&b, named[c], jstr_from(s, i));
         from = i + 1;
     }
     jbuf_part(&b, s, from, s->n - from);
@@ -215,33 +218,26 @@ enum jfrom jstr_from_all(const struct jstr *s, size_t at, size_t n)
 
 size_t jstr_decode(const char *p, size_t n, uint32_t *cp)
 {
-    const unsigned char *u = (const unsigned char *)p;
-    size_t len = u[0] < 0x80 ? 1 : u[0] < 0xc2 ? 0 : u[0] < 0xe0 ? 2 : u[0] < 0xf0 ? 3 : 4;
+    int len = utf8_next(p, n, cp);
 
-    *cp = 0xdc00u | u[0]; /* a stray byte */
-    if (len == 1) *cp = u[0];
-    if (len < 2 || len > n || u[0] > 0xf4) return 1;
-    uint32_t v = u[0] & (0xffu >> (len + 1));
-    for (size_t i = 1; i < len; i++) {
-        if ((u[i] & 0xc0) != 0x80) return 1;
-        v = v << 6 | (u[i] & 0x3f);
-    }
-    *cp = v;
-    return len;
+    if (len > 0) return (size_t)len;
+    *cp = 0xdc00u | (unsigned char)p[0]; /* a stray byte */
+    return 1;
+}
+
+size_t jstr_decode_last(const char *p, size_t n, uint32_t *cp)
+{
+    int len = utf8_last(p, n, cp);
+
+    if (len > 0) return (size_t)len;
+    *cp = 0xdc00u | (unsigned char)p[n - 1];
+    return 1;
 }
 
 size_t jstr_encode(uint32_t cp, char out[4])
 {
     if (cp > 0x10ffff || (cp >= 0xd800 && cp < 0xe000)) cp = 0xfffd;
-    if (cp < 0x80) {
-        out[0] = (char)cp;
-        return 1;
-    }
-    size_t n = cp < 0x800 ? 2 : cp < 0x10000 ? 3 : 4;
-    for (size_t i = n - 1; i > 0; i--, cp >>= 6)
-        out[i] = (char)(0x80 | (cp & 0x3f));
-    out[0] = (char)(cp | (0xf00u >> n & 0xffu));
-    return n;
+    return (size_t)utf8_put(out, cp);
 }
 
 size_t jstr_chars(const char *p, size_t n)
@@ -299,13 +295,18 @@ bool jstr_is(const struct jstr *s, const char *lit)
     return slice_is((struct slice){ s->p, s->n }, lit);
 }
 
-size_t jstr_find(const struct jstr *s, const struct jstr *needle, size_t from, size_t to)
+/* What memmem() takes: it prepares a long needle, and looks again and again at what resembles a
+ * short one. */
+size_t jstr_find(struct jrun *r, const struct jstr *s, const struct jstr *needle, size_t from,
+                 size_t to)
 {
     const char *hit;
 
     if (from > to) return SIZE_MAX;
     hit = memmem(s->p + from, to - from, needle->p, needle->n);
-    return hit ? (size_t)(hit - s->p) : SIZE_MAX;
+    size_t at = hit ? (size_t)(hit - s->p) : SIZE_MAX, seen = (hit ? at : to) - from;
+    size_t work = 2 + needle->n / 8 + seen / 16 * (1 + MIN(needle->n, 32) / 4);
+    return jrun_spend(r, work) ? at : SIZE_MAX;
 }
 
 size_t jstr_rfind(struct jrun *r, const struct jstr *s, const struct jstr *needle, size_t from,
@@ -315,9 +316,11 @@ size_t jstr_rfind(struct jrun *r, const struct jstr *s, const struct jstr *needl
     if (needle->n == 0) return to;
     for (size_t at = to - needle->n + 1; at-- > from;) {
         if (s->p[at] != needle->p[0]) continue;
-        if (!jrun_spend(r, needle->n / 64)) break;
-        if (memcmp(s->p + at, needle->p, needle->n) == 0) return at;
+        if (!jrun_spend(r, 1 + needle->n / 64)) break;
+        if (memcmp(s->p + at, needle->p, needle->n) != 0) continue;
+        return jrun_spend(r, (to - at) / 8) ? at : SIZE_MAX;
     }
+    jrun_spend(r, (to - from) / 8);
     return SIZE_MAX;
 }
 
@@ -340,7 +343,7 @@ const struct jstr *jstr_strip(struct jrun *r, const struct jstr *s, const struct
 {
     size_t at = 0, end = s->n, n;
     uint32_t cp;
-    size_t work = chars ? chars->n / 16 : 0;
+    size_t work = chars ? 2 + chars->n / 16 : 0;
 
     while (sides & 1 && at < end) {
         n = jstr_decode(s->p + at, end - at, &cp);
@@ -349,15 +352,12 @@ const struct jstr *jstr_strip(struct jrun *r, const struct jstr *s, const struct
         if (!jrun_spend(r, work)) return NULL;
     }
     while (sides & 2 && end > at) {
-        n = 1;
-        while (n < 4 && n < end - at && (s->p[end - n] & 0xc0) == 0x80)
-            n++;
-        jstr_decode(s->p + end - n, n, &cp);
+        n = jstr_decode_last(s->p + at, end - at, &cp);
         if (!strips(s->p + end - n, n, cp, chars)) break;
         end -= n;
         if (!jrun_spend(r, work)) return NULL;
     }
-    return jrun_spend(r, (s->n - (end - at)) / 8) ? jstr_part(r, s, at, end - at) : NULL;
+    return jrun_spend(r, (s->n - (end - at)) / 2) ? jstr_part(r, s, at, end - at) : NULL;
 }
 
 /* Bytes of the line break that starts at p, or 0. */
@@ -378,7 +378,7 @@ struct jlist *jstr_lines(struct jrun *r, const struct jstr *s, bool keep)
     struct jlist *l = jlist_new(r, 0);
     size_t from = 0;
 
-    if (!l || !jrun_spend(r, s->n / 8)) return NULL;
+    if (!l || !jrun_spend(r, s->n / 5)) return NULL;
     for (size_t at = 0; at < s->n;) {
         size_t brk = line_break(s->p + at, s->n - at);
         if (!brk) {

@@ -55,17 +55,19 @@ size_t jstr_len(const struct jstr *s);                 /* in code points */
 bool jstr_count(struct jrun *r, const struct jstr *s); /* pays for the first jstr_len() */
 size_t jstr_byte(const struct jstr *s, size_t i_char); /* byte offset of a code point, or s->n */
 size_t jstr_chars(const char *p, size_t n);            /* code points in n bytes */
-/* Decode at p (n > 0 bytes left): *cp and the bytes used. */
+/* Decode at p (n > 0 bytes left): *cp and the bytes used. What is no character is taken byte by
+ * byte, as U+DC80 to U+DCFF (Python's "surrogateescape"). The other one: before p + n. */
 size_t jstr_decode(const char *p, size_t n, uint32_t *cp);
+size_t jstr_decode_last(const char *p, size_t n, uint32_t *cp);
 size_t jstr_encode(uint32_t cp, char out[4]);
 
 bool jstr_equal(const struct jstr *a, const struct jstr *b);
 int jstr_compare(const struct jstr *a, const struct jstr *b);
 bool jstr_is(const struct jstr *s, const char *lit);
-/* First (last) byte offset of needle in s[from, to); SIZE_MAX: not there. Looking from the end
- * takes fuel, since its time is the product of the lengths; when that is used up, nothing is found.
- */
-size_t jstr_find(const struct jstr *s, const struct jstr *needle, size_t from, size_t to);
+/* First (last) byte offset of needle in s[from, to); SIZE_MAX: not there. Takes fuel for what it
+ * looks at; when that is used up, nothing is found. */
+size_t jstr_find(struct jrun *r, const struct jstr *s, const struct jstr *needle, size_t from,
+                 size_t to);
 size_t jstr_rfind(struct jrun *r, const struct jstr *s, const struct jstr *needle, size_t from,
                   size_t to);
 

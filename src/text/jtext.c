@@ -34,10 +34,19 @@ int jtext_float(char out[JFLOAT_MAX], double f)
     return snprintf(out, JFLOAT_MAX, "%.*f", MAX(digits - exp, 1), f);
 }
 
+size_t jtext_digits_steps(double f, int64_t digits)
+{
+    int e = 0;
+
+    if (isfinite(f)) frexp(f, &e);
+    return (size_t)(50 + abs(e) / 2 + MAX(digits, 0));
+}
+
 static void put_number(struct jbuf *b, struct jval v, enum jfrom from)
 {
     char s[JFLOAT_MAX];
 
+    if (!jrun_spend(b->r, v.type == J_FLOAT ? JFLOAT_STEPS : 5)) return;
     if (v.type == J_FLOAT) jtext_float(s, v.f);
     else snprintf(s, sizeof(s), "%" PRId64, v.i);
     jbuf_puts(b, s, from);
@@ -69,6 +78,7 @@ static void repr_str(struct jbuf *b, const struct jstr *s)
     char quote = twice ? '"' : '\'';
     size_t from = 0, n;
 
+    if (!jrun_spend(b->r, s->n / 2)) return;
     if (s->markup) jbuf_puts(b, "Markup(", JFROM_DERIVED);
     jbuf_put(b, &quote, 1, JFROM_DERIVED);
     for (size_t at = 0; at < s->n; at += n) {
@@ -76,6 +86,7 @@ static void repr_str(struct jbuf *b, const struct jstr *s)
         n = jstr_decode(s->p + at, s->n - at, &cp);
         bool slash = cp == '\\' || cp == (unsigned char)quote;
         if (!slash && printable(cp)) continue;
+        if (!jrun_spend(b->r, 6)) return;
         jbuf_part(b, s, from, at - from);
         from = slash ? at : at + n;
         if (slash) jbuf_put(b, "\\", 1, jstr_from(s, at));

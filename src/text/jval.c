@@ -185,7 +185,7 @@ struct jval *jdict_find(struct jrun *r, struct jdict *d, struct jval key)
     uint64_t h = 0;
 
     if (d->n <= SMALL_DICT) {
-        if (key.type != J_STR && !key_hash(r, key, &h)) return NULL;
+        if (key.type != J_STR && !(key_hash(r, key, &h) && jrun_spend(r, 2 * d->n))) return NULL;
         for (size_t i = 0; i < d->n; i++)
             if (jval_equal(r, d->e[i].k, key)) return &d->e[i].v;
         return NULL;

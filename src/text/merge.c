@@ -17,9 +17,9 @@
 #include <stdlib.h>
 
 #include "base/limits.h"
+#include "base/utf8.h"
 #include "text/encode.h"
 #include "text/hash.h"
-#include "text/unicode.h"
 
 enum { CACHED_WORD_MAX = 64, CACHE_SLOTS_MIN = 64, CACHE_SLOTS_MAX = 1 << 15 };
 
@@ -193,9 +193,7 @@ bool merge_word(struct encoder *e, size_t off, size_t n)
     /* A word beyond all bounds is cut, between characters: its parts and their heap take 60 times
      * its size. */
     while (n > LIMIT_WORD_BYTES) {
-        size_t k = LIMIT_WORD_BYTES;
-        for (int i = 0; i < 3 && ((unsigned char)e->text[off + k] & 0xc0) == 0x80; i++)
-            k--;
+        size_t k = utf8_whole(e->text + off, LIMIT_WORD_BYTES);
         if (!new_word(e, off, k)) return false;
         off += k;
         n -= k;

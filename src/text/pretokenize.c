@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <utf8proc.h>
 
+#include "base/utf8.h"
 #include "text/unicode.h"
 
 enum {

@@ -12,7 +12,6 @@
  * where that matters are known by name, as in llama.cpp.
  */
 #include "text/encode.h"
-#include "text/unicode.h"
 
 /* Names of tokens that end an answer: control tokens, whatever the file calls them. */
 static const char *const stop_names[] = {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * unicode.h - UTF-8 and the few character properties the tokenizers need.
+ * unicode.h - the few character properties that the tokenizers need.
  *
  * Not a Unicode library: normalisation and categories come from utf8proc, the
  * classes of the regexes from PCRE2. White_Space is written out here because
@@ -15,24 +15,13 @@
 #ifndef TEXT_UNICODE_H
 #define TEXT_UNICODE_H
 
-#include "base/status.h"
+#include <stdbool.h>
+#include <stdint.h>
 
 /* White_Space as the inside of a regex class. */
 #define UNI_SPACE_CLASS                                                                         \
     "\\x{9}-\\x{d}\\x{20}\\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}" \
     "\\x{205f}\\x{3000}"
 bool uni_is_space(uint32_t cp);
-
-/*
- * The character at p, of which n > 0 bytes are there. Returns its length
- * (1..4) and sets *cp; or 0: the bytes are the beginning of a character and
- * end too early; or -k: the first k bytes are no character (the longest wrong
- * part that one U+FFFD stands for).
- */
-int utf8_next(const char *p, size_t n, uint32_t *cp);
-/* How many bytes at p are whole, well-formed characters. */
-size_t utf8_valid_run(const char *p, size_t n);
-/* Writes cp (at most U+10FFFF) as UTF-8; returns the length. */
-int utf8_put(char out[4], uint32_t cp);
 
 #endif

@@ -11,8 +11,8 @@
 #include <sys/auxv.h>
 
 #include "base/limits.h"
+#include "base/utf8.h"
 #include "text/hash.h"
-#include "text/unicode.h"
 
 #define U2581 "\xe2\x96\x81"
 

@@ -21,6 +21,7 @@
 #include <utf8proc.h>
 
 #include "text/encode.h"
+#include "base/utf8.h"
 #include "text/unicode.h"
 
 enum brrr_status wordpiece_open(struct tokenizer *t, const struct gguf *g, struct brrr_error *err)

@@ -3,7 +3,9 @@
 import csv
 import io
 import json
+import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import time
@@ -15,7 +17,7 @@ from conftest import clean_env
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TINY = ROOT / "tests/fuzz/corpus/model/llama.gguf"
-OK, USAGE, DISK = 0, 2, 8
+OK, USAGE, MODEL, DISK = 0, 2, 3, 8
 CASES = ["-p", "8,16", "-n", "4", "-d", "0,10", "-b", "1,3", "--mixed", "2", "-r", "2", "-q"]
 # (case, n_prompt, n_gen, depth, batch), in the order in which they run
 WANT = [("prefill", 8, 1, 0, 1), ("prefill", 16, 1, 0, 1),
@@ -115,6 +117,37 @@ def test_f32_has_no_share_of_int8(brrr, tmp_path):
     assert "f32 peak" in (tmp_path / "roofline.svg").read_text()
 
 
+def test_a_model_with_any_name(brrr, tmp_path):
+    """A name is bytes: what is no UTF-8 is replaced, quotes and brackets are text."""
+    path = os.fsencode(tmp_path) + b'/<&",\xff\n.gguf'
+    shutil.copy(TINY, path)
+    args = ["bench", "-m", os.fsdecode(path), "-p", "4,8", "-n", "0", "-r", "1", "-q"]
+    p = brrr([*args, "--json", "--svg", tmp_path / "svg"])
+    assert p.returncode == OK and json.loads(p.stdout)["model"].startswith('<&",\ufffd')
+    root = xml.etree.ElementTree.parse(tmp_path / "svg/ttft.svg").getroot()
+    assert '<&",\ufffd' in root[0].text
+    rows = list(csv.DictReader(io.StringIO(brrr([*args, "-o", "csv"]).stdout.decode("latin-1"))))
+    assert [r["model"][:5] for r in rows] == ['<&",\xff'] * 2
+
+
+def test_threads_of_each_case(brrr):
+    args = ["-p", "8", "-n", "2", "-r", "1", "-q", "-t", "1", "--threads-decode", "2"]
+    out = json.loads(run(brrr, *args, "--json"))
+    assert (out["threads"], out["threads_decode"]) == (1, 2)
+    assert "1 threads (2 to decode), chunk 256" in run(brrr, *args)
+    rows = csv.DictReader(io.StringIO(run(brrr, *args, "-o", "csv")))
+    assert [(r["case"], r["threads"]) for r in rows] == [("prefill", "1"), ("decode", "2")]
+
+
+def test_precision_is_checked(brrr):
+    """bf16 is for weights that are plain floats; these are Q4_0."""
+    args = ["bench", "-m", TINY, "-p", "8", "-n", "0", "-q", "--precision"]
+    p = brrr([*args, "bf16"])
+    assert p.returncode == MODEL and b"is of type Q" in p.stderr and b"precision bf16" in p.stderr
+    p = brrr([*args, "bf8"])
+    assert p.returncode == USAGE and b"'q8', 'f32' or 'bf16', not 'bf8'" in p.stderr
+
+
 def test_default_is_text(brrr):
     out = run(brrr, "-p", "8", "-n", "2", "-r", "1", "-q")
     assert out.startswith("case ") and "\nprefill 8 " in out and "\ndecode x1 " in out
@@ -161,6 +194,9 @@ def test_folder_that_cannot_be(brrr, tmp_path):
     (["--mixed", "0"], "--mixed takes numbers from 1 to 255"),
     (["-n", "-1"], "-n is from 0"),
     (["-r", "0"], "--repeats is from 1"),
+    (["-p", "8", "-n", "0", "-c", "8"], "prefill 8 needs a context of 9 tokens, --ctx-size says 8"),
+    (["-p", "0", "--mixed", "2"], "--mixed reads prompts"),
+    (["--json", "-o", "csv"], "--json or --format csv, not both"),
     (["-o", "xml"], "--format is text, md, json or csv, not 'xml'"),
     (["-p", "0", "-n", "0"], "nothing to measure"),
     (["-p", "100000"], "prefill 100000 needs a context of 100001 tokens, this model has"),
@@ -198,4 +234,4 @@ def test_the_profile_names_the_cache(brrr):
     for kv in ("f16", "int8"):
         p = brrr(["bench", "-m", TINY, "-p", "4", "-n", "2", "-r", "1", "-q", "--json",
                   "--kv-type", kv])
-        assert p.returncode == 0 and json.loads(p.stdout)["profile"] == f"q8g32/{kv}"
+        assert p.returncode == 0 and json.loads(p.stdout)["profile"] == f"q8g32x/{kv}"

@@ -107,6 +107,20 @@ def test_help(script):
     assert "-m, --model FILE" in p.stdout and "set -eu" not in p.stdout
 
 
+@pytest.mark.parametrize("script", ["compare.sh", "quality.sh"])
+def test_no_old_program_is_measured(brrr, tmp_path, script):
+    """What is there is brought up to date first; where that fails nothing is measured."""
+    (tmp_path / "make").write_text('#!/bin/sh\necho "made: $*" >&2\nexit 7\n')
+    (tmp_path / "make").chmod(0o755)
+    env = clean_env({"BRRR_PEERS": tmp_path})
+    env["PATH"] = f"{tmp_path}:{os.environ['PATH']}"
+    p = subprocess.run([ROOT / "bench" / script, "-m", TINY], capture_output=True, text=True,
+                       env=env, check=False)
+    assert p.returncode != 0 and p.stdout == ""
+    assert re.search(r"^made: .*build/release/brrr$", p.stderr, re.M)
+    assert "installing" not in p.stderr
+
+
 def test_a_peer_that_cannot_be_installed(tmp_path):
     """A word why, where the log is, and the others are not given up."""
     (tmp_path / "bin").mkdir()

@@ -8,6 +8,8 @@ import subprocess
 
 import pytest
 
+from conftest import clean_env
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 OK, RUN, USAGE, MODEL, NOMEM, DISK = 0, 1, 2, 3, 4, 8
 TINY = ROOT / "tests/fuzz/corpus/model/llama.gguf"
@@ -163,9 +165,10 @@ def test_no_model(brrr, tmp_path, args):
 
 
 def closed_pipe(brrr, args, n=0):
-    """Run with a reader that takes n bytes and goes away."""
+    """Run with a reader that takes n bytes and goes away; no stored plan, which may be told about."""
     with subprocess.Popen([brrr.path, *map(str, args)], stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE) as p:
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          env=clean_env({"XDG_CACHE_HOME": "/nowhere"})) as p:
         got = p.stdout.read(n)
         p.stdout.close()
         err = p.stderr.read()
@@ -189,6 +192,19 @@ def test_full_disk(brrr):
     with open("/dev/full", "wb") as full:
         p = subprocess.run([brrr.path, "--help"], stdout=full, stderr=subprocess.PIPE, check=False)
     assert p.returncode == DISK and b"No space left on device" in p.stderr
+
+
+@pytest.mark.parametrize("args", [["bench", "-p", "4", "-n", "0", "-r", "1"], ["ppl", "-f", "LICENSE"]],
+                         ids=lambda a: a[0])
+def test_one_json_object_that_does_not_get_out(brrr, args):
+    """A full disk is told as it is for text, and a reader that went away is no failure."""
+    command = [brrr.path, *args, "-m", TINY, "-q", "--json"]
+    with open("/dev/full", "wb") as full:
+        p = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False, cwd=ROOT)
+    assert p.returncode == DISK and b"cannot write the answer" in p.stderr
+    p = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT)
+    p.stdout.close()
+    assert p.stderr.read() == b"" and p.wait() == OK
 
 
 def test_example_on_the_library(brrr, default_model):

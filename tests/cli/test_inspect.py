@@ -31,16 +31,31 @@ def test_json_of_a_model(brrr, default_model):
     assert d["parameters"] == sum(int(np.prod(t["shape"])) for t in d["tensors"])
 
 
+# Bytes that a vector of 16 takes in each type; int8 has an f32 scale beside it.
+KV_BYTES = {"f16": 32, "bf16": 32, "f32": 64, "int8": 16 + 4}
+
+
 def test_memory_plan(brrr):
-    """Two layers, one kv head of 16: 64 f16 a token and layer; windows of 16 keep no more."""
+    """Two layers, one kv head of 16: K and V, in each type; windows of 16 keep no more."""
     p = brrr(["inspect", MODELS / "llama.gguf", "--json"])
     assert p.returncode == 0, p.stderr
     d = json.loads(p.stdout)
-    assert d["memory"]["kv_bytes_per_token"] == 2 * 2 * 16 * 2
-    assert d["memory"]["kv_bytes_context"] == 64 * 2 * 2 * 16 * 2
+    each = {kv: 2 * 2 * n for kv, n in KV_BYTES.items()}
+    assert d["memory"]["kv_bytes_per_token"] == each
+    assert d["memory"]["kv_bytes_context"] == {kv: 64 * n for kv, n in each.items()}
     assert d["memory"]["packed_bytes"] > 0 and d["memory"]["mapped_bytes"] > 0
     p = brrr(["inspect", MODELS / "llama_window.gguf", "--json"])
-    assert json.loads(p.stdout)["memory"]["kv_bytes_context"] == 16 * 2 * 2 * 16 * 2
+    assert json.loads(p.stdout)["memory"]["kv_bytes_context"] == {
+        kv: 16 * n for kv, n in each.items()}
+
+
+def test_memory_plan_for_people(brrr):
+    lines = brrr(["inspect", MODELS / "llama.gguf"]).stdout.decode().splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith("KV cache"))
+    assert lines[at].split() == ["KV", "cache", "each", "token", "whole", "context"]
+    rows = [line.split() for line in lines[at + 1:at + 1 + len(KV_BYTES)]]
+    assert {r[0]: r[1] for r in rows} == {kv: str(4 * n) for kv, n in KV_BYTES.items()}
+    assert ["f16", "128", "B", "8.0", "KiB"] in rows
 
 
 def test_table_of_a_model(brrr, default_model):

@@ -67,8 +67,8 @@ def test_against_the_definition(brrr, work):
     assert n > 20 and sum(each) / n > 0.01 and sum(turned) != pytest.approx(sum(each), rel=0.1)
     got = json.loads(ppl(brrr, work, "--kl", work / "base", model="sharp").stdout)
     kl = got["kl"]
-    assert got["scored"] == n and kl["base_profile"] == "f32"
-    assert kl["profile"] == "q8g32"
+    assert got["scored"] == n and kl["base_profile"] == "f32/f32"
+    assert kl["profile"] == "q8g32x/f16"
     assert kl["mean"] == pytest.approx(sum(each) / n, rel=1e-3)
     assert kl["error"] == pytest.approx(statistics.stdev(each) / math.sqrt(n), rel=1e-3)
     assert kl["median"] == pytest.approx((each[(n - 1) // 2] + each[n // 2]) / 2, rel=1e-3)
@@ -93,7 +93,7 @@ def test_other_windows(brrr, work, tmp_path, options):
     got = json.loads(ppl(brrr, work, *options, "--kl", tmp_path / "b").stdout)
     kl = got.pop("kl")
     assert plain == made == got and kl["top1"] == 1 and kl["max"] < 1e-6
-    assert kl["base_profile"] == "q8g32"
+    assert kl["base_profile"] == "q8g32x/f16"
 
 
 def test_text_output(brrr, work):
@@ -101,9 +101,19 @@ def test_text_output(brrr, work):
               work / "base"])
     lines = p.stdout.decode().splitlines()
     assert p.returncode == OK and len(lines) == 4
-    assert lines[1].startswith("profile q8g32 against ") and "(profile f32, " in lines[1]
+    assert lines[1].startswith("profile q8g32x/f16 against ") and "(profile f32/f32, " in lines[1]
     assert lines[2].startswith("KL divergence: mean 0.")
     assert lines[3].startswith("same first choice: ")
+
+
+@pytest.mark.parametrize("kv", ["f16", "bf16", "f32", "int8"])
+def test_the_profile_names_the_cache(brrr, work, tmp_path, kv):
+    """In the file, and of both sides where they are compared."""
+    options = ["--kv-type", kv]
+    assert ppl(brrr, work, *options, "--kl-base", tmp_path / "b").returncode == OK
+    assert (tmp_path / "b").read_bytes()[40:56].rstrip(b"\0").decode() == f"q8g32x/{kv}"
+    kl = json.loads(ppl(brrr, work, *options, "--kl", tmp_path / "b").stdout)["kl"]
+    assert kl["profile"] == kl["base_profile"] == f"q8g32x/{kv}"
 
 
 @pytest.mark.parametrize("options, says", [
@@ -141,6 +151,29 @@ def test_no_files(brrr, work, tmp_path):
     refused(ppl(brrr, work, "--kl", tmp_path / "fifo"), MODEL, "regular file")
     refused(ppl(brrr, work, "--kl-base", "/dev/full"), DISK, "No space left")
     refused(ppl(brrr, work, "--kl", "x", "--kl-base", "y"), USAGE, "--kl reads a file")
+
+
+def test_one_logit_beyond_numbers(brrr, work, tmp_path):
+    """A token that is impossible here and possible in the base: the divergence is infinite."""
+    two = ["--max-tokens", "2", "--precision", "f32"]
+    assert ppl(brrr, work, *two, "--kl-base", tmp_path / "b").returncode == OK
+    data = bytearray((work / "tiny.gguf").read_bytes())
+    tensors = json.loads(brrr(["inspect", TINY, "--json"]).stdout)["tensors"]
+    at, n = next((t["offset"], t["shape"][0]) for t in tensors if t["name"] == "output_norm.weight")
+    # The last norm is that large, and negative, that the best logits become -inf, and no other.
+    data[at:at + 4 * n] = struct.pack(f"<{n}f", *[-1.2e36] * n)
+    (tmp_path / "far.gguf").write_bytes(data)
+    far = ["-m", tmp_path / "far.gguf"]
+    assert ppl(brrr, work, *two, *far).returncode == OK
+    refused(ppl(brrr, work, *two, *far, "--kl", tmp_path / "b"), RUN, "not finite")
+
+
+def test_a_run_that_cannot_start_leaves_the_base(brrr, work):
+    """What is refused anyway must not cost the file that took minutes to make."""
+    before = (work / "base").read_bytes()
+    p = ppl(brrr, work, "--kl-base", work / "base", "--ctx", "100000")
+    refused(p, RUN, "a context of 100000 tokens")
+    assert (work / "base").read_bytes() == before
 
 
 def test_logits_beyond_numbers(brrr, work, tmp_path):

@@ -29,15 +29,17 @@ def tuned(brrr, cache):
 
 def test_json(tuned):
     machine, limits, plan = tuned["machine"], tuned["limits"], tuned["plan"]
-    assert tuned["model"] == "llama.gguf" and tuned["profile"] == "q8g32"
+    assert tuned["model"] == "llama.gguf" and tuned["profile"] == "q8g32x"
     threads = {t["threads"] for t in tuned["tried"]["threads"]}
     assert {r["threads"] for r in machine["read"]} == threads
     assert all(r["gb_s"] > 0 for r in machine["read"])
     assert machine["peak"][0]["kernels"] == "c"
     assert machine["peak"][-1]["kernels"] == tuned["kernels"]
-    assert limits["threads"] == plan["threads_decode"] and limits["int8_gmac_s"] > 0
+    assert limits["threads"] == max(plan["threads_prefill"], plan["threads_decode"])
+    assert limits["int8_gmac_s"] > 0
     assert plan["threads_prefill"] in threads
     assert plan["chunk"] in {c["chunk"] for c in tuned["tried"]["chunks"]}
+    assert plan["prefetch_bytes"] in {a["bytes"] for a in tuned["tried"]["prefetch"]}
     batches = tuned["tried"]["batches"]
     assert [b["batch"] for b in batches] == [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64]
     rates = [b["tok_s"] for b in batches]
@@ -57,15 +59,23 @@ def test_drawing(tuned):
         assert name in text
 
 
-def test_plan_is_used_and_said(brrr, cache, tuned):
+# Every verb that runs steps, but for chat, which wants somebody to talk to.
+STEPS = {"logits": ["--jsonl"], "run": ["--raw", "-n", "2", "hello"], "run lines": ["--jsonl"],
+         "bench": ["-p", "4", "-n", "2", "-r", "1"], "ppl": ["-f", ROOT / "LICENSE", "-c", "64"]}
+
+
+@pytest.mark.parametrize("verb", STEPS)
+def test_plan_is_used_and_said(brrr, cache, tuned, verb):
     env = {"XDG_CACHE_HOME": cache}
     plan = tuned["plan"]
-    p = brrr(["logits", "-m", TINY, "--jsonl", "-v"], input=LINE, env=env)
+    args = [verb.split()[0], "-m", TINY, "-q", *STEPS[verb]]
+    line = b'{"prompt": "hello"}\n' if verb == "run lines" else LINE
+    p = brrr([*args, "-v"], input=line, env=env)
     assert p.returncode == OK
     says = (f"plan: {plan['threads_prefill']} threads to read, {plan['threads_decode']} to decode, "
-            f"chunk {plan['chunk']} ({tuned['plan_file']})")
+            f"chunk {plan['chunk']}, prefetch {plan['prefetch_bytes']} ({tuned['plan_file']})")
     assert says in p.stderr.decode()
-    assert brrr(["logits", "-m", TINY, "--jsonl"], input=LINE, env=env).stderr == b""
+    assert b"plan" not in brrr(args, input=line, env=env).stderr
 
 
 def test_without_a_plan(brrr, tmp_path):
@@ -117,6 +127,7 @@ def test_table(brrr, cache, tmp_path):
     for word in ("read, GB/s", "peak, GMAC/s", "kernels c ", "decode, batch", "of the bound",
                  "predicted", "measured", "plan: 1 thread to read prompts, 1 to decode"):
         assert word in text, word
+    assert "% of the int8 peak" in text
     assert f"roofline: {tmp_path / 'r.svg'}" in text and (tmp_path / "r.svg").is_file()
     # The formula's numbers give what stands before them.
     predicted, read, compute = re.search(
@@ -125,9 +136,11 @@ def test_table(brrr, cache, tmp_path):
 
 
 def test_nowhere_to_keep_it(brrr):
+    """And in f32 no share of the int8 peak."""
     env = {"XDG_CACHE_HOME": "/dev/null/x", "BRRR_CPU": "c"}
-    p = brrr(["tune", "-m", TINY, "-t", "1", "-q"], env=env)
+    p = brrr(["tune", "-m", TINY, "-t", "1", "-q", "--precision", "f32"], env=env)
     assert p.returncode == DISK and b"(not kept)" in p.stdout
+    assert b"% of the f32 peak" in p.stdout and b"% of the int8 peak" not in p.stdout
     assert p.stderr.startswith(b"brrr: /dev/null/x") and p.stderr.count(b"\n") == 1
 
 
@@ -145,6 +158,12 @@ def test_mistakes(brrr, args, says):
 def test_bench_says_whether_there_is_a_plan(brrr, cache, tuned, tmp_path):
     args = ["bench", "-m", TINY, "-p", "8", "-n", "4", "-r", "1", "-q"]
     p = brrr(args, env={"XDG_CACHE_HOME": cache})
-    assert p.returncode == OK and b"plan of brrr tune: " in p.stdout
+    assert p.returncode == OK and b"with the plan of brrr tune" in p.stdout
+    p = brrr([*args, "-t", "1", "--chunk", "32", "-v"], env={"XDG_CACHE_HOME": cache})
+    assert p.returncode == OK and b"no plan of brrr tune" in p.stdout  # nothing of it was used
+    assert b"plan: not used" in p.stderr
+    p = brrr([*args, "-t", "1", "-v"], env={"XDG_CACHE_HOME": cache})
+    assert f"plan: 1 threads to read, 1 to decode, chunk {tuned['plan']['chunk']} (" \
+        in p.stderr.decode()
     p = brrr(args, env={"XDG_CACHE_HOME": tmp_path})
     assert p.returncode == OK and b"no plan of brrr tune" in p.stdout

@@ -42,9 +42,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct gguf *g;
 
     if (gguf_open_memory(&g, data, size, "input", &err) != BRRR_OK) return 0;
-    for (int f32 = 0; f32 < 2; f32++) {
+    for (int p = BRRR_PRECISION_Q8; p <= BRRR_PRECISION_BF16; p++) {
         err = (struct brrr_error){ 0 };
-        if (model_check(g, f32, &plan, &err) == BRRR_OK)
+        if (model_check(g, (enum brrr_precision)p, &plan, &err) == BRRR_OK)
             require(plan.hp.n_layer > 0 && plan.hp.n_vocab > 0 && plan.hp.d_k > 0);
         else require(err.status != BRRR_OK && err.text[0]);
     }

@@ -36,6 +36,8 @@ CASES = {
     "rope divisors, window": {"divisors": True, "window": 40},
     "gemma 3": {"arch": "gemma3", "layers": 7, "window": 16, "tied": True,
                 "rope": {"type": "linear", "factor": 4.0, "base": 1e6}},
+    "f16": {"qtype": "F16"},
+    "bf16, odd widths": {"qtype": "BF16", "heads": 3, "kv": 1, "ff": 37, "vocab": 131},
     "q8_0": {"qtype": "Q8_0"},
     "q4_1": {"qtype": "Q4_1"},
 }
@@ -203,8 +205,14 @@ def test_against_numpy(brrr, tmp_path, case):
     request = json.dumps({"ids": ids.tolist(), "top": 0, "all_positions": True})
     exact, quick = (run(brrr, path, request, *o) for o in (("--precision", "f32"), ()))
     assert np.abs(exact - want).max() <= 2e-4
-    # int8 activations: the error is noise, so its size is what counts.
-    assert np.sqrt(((quick - want) ** 2).mean() / (want**2).mean()) <= 0.05
+    # Rounded activations: the error is noise, so its size is what counts.
+    def noise(got):
+        return np.sqrt(((got - want) ** 2).mean() / (want**2).mean())
+
+    assert noise(quick) <= 0.05
+    if spec["qtype"] in ("F32", "F16", "BF16"):
+        bf16 = run(brrr, path, request, "--precision", "bf16")
+        assert 1e-5 < noise(bf16) <= 0.02
 
 
 @pytest.fixture(scope="module")
@@ -212,6 +220,32 @@ def tiny(tmp_path_factory):
     path = tmp_path_factory.mktemp("tiny") / "tiny.gguf"
     write(path, BASE, make_weights(BASE, np.random.default_rng(1)))
     return path
+
+
+@pytest.mark.parametrize("qtype", ["F32", "BF16"])
+def test_bf16_has_the_same_bits_everywhere(brrr, tmp_path, qtype):
+    spec = BASE | {"qtype": qtype, "heads": 3, "kv": 1, "ff": 131, "vocab": 131}
+    path = tmp_path / "tiny.gguf"
+    write(path, spec, make_weights(spec, np.random.default_rng(3)))
+    ids = np.random.default_rng(4).integers(0, 131, 90).tolist()
+    want = None
+    for cpu, threads, chunk in (("c", 1, 90), ("avx2", 2, 7), ("avx512", 3, 40), ("", 2, 1)):
+        out = brrr(["logits", "-m", path, "--jsonl", "--precision", "bf16", "-t", threads,
+                    "--chunk", chunk], env={"BRRR_CPU": cpu},
+                   input=json.dumps({"ids": ids, "top": 0, "all_positions": True}))
+        assert out.returncode == 0, out.stderr.decode()
+        want = want or out.stdout
+        assert out.stdout == want, cpu
+
+
+def test_bench_holds_bf16_against_its_own_peak(brrr, tiny, tmp_path):
+    args = ["bench", "-m", tiny, "-p", "8", "-n", "2", "-r", "1", "-q", "--precision", "bf16"]
+    out = json.loads(brrr([*args, "-o", "json", "--svg", tmp_path]).stdout)
+    assert out["profile"] == "bf16/f16" and out["limits"]["bf16_gmac_s"] > 0
+    assert all("int8_share" not in c and c["bf16_share"] > 0 for c in out["cases"])
+    assert "bf16 peak" in (tmp_path / "roofline.svg").read_text()
+    text = brrr(args).stdout.decode()
+    assert "profile bf16/f16" in text and "% of bf16 peak" in text
 
 
 def answers(brrr, path, *lines, options=()):

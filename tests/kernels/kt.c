@@ -263,6 +263,7 @@ static double best_seconds(const struct kt_speed *s, double budget)
 struct peak_job {
     const struct kernels *k;
     struct probe_dot8_args dot8;
+    struct probe_bf16_args bf16;
     struct probe_fma_args fma;
 };
 
@@ -272,20 +273,38 @@ static void call_dot8(void *arg)
     j->k->probe_dot8(&j->dot8);
 }
 
+static void call_bf16(void *arg)
+{
+    struct peak_job *j = arg;
+    j->k->probe_bf16(&j->bf16);
+}
+
 static void call_fma(void *arg)
 {
     struct peak_job *j = arg;
     j->k->probe_fma(&j->fma);
 }
 
-/* Tests whose multiply-adds are products of int8; all others are of f32. */
-static const char *const int8_tests[] = { "matmul", "probe_dot8" };
+/* What a test multiplies; the last row is for all that are not named. */
+static const struct peak {
+    const char *test, *name;
+    void (*fn)(void *arg);
+    double macs;
+} peaks[] = {
+    { "matmul", "int8", call_dot8, PROBE_DOT8_MACS },
+    { "probe_dot8", "int8", call_dot8, PROBE_DOT8_MACS },
+    { "matmul_bf16", "bf16", call_bf16, PROBE_BF16_MACS },
+    { "probe_bf16", "bf16", call_bf16, PROBE_BF16_MACS },
+    { NULL, "f32", call_fma, PROBE_FMA_MACS },
+};
 
-static bool is_int8(const char *test)
+static const struct peak *peak_of(const char *test)
 {
-    for (size_t i = 0; i < COUNT(int8_tests); i++)
-        if (strcmp(test, int8_tests[i]) == 0) return true;
-    return false;
+    const struct peak *p = peaks;
+
+    while (p->test && strcmp(test, p->test) != 0)
+        p++;
+    return p;
 }
 
 /*
@@ -293,16 +312,14 @@ static bool is_int8(const char *test)
  * is measured anew for each benchmark, beside it: a core's clock changes with what its neighbours
  * do.
  */
-static double peak_gmac_s(const struct ktest *t)
+static double peak_gmac_s(const struct ktest *t, const struct peak *p)
 {
     static struct peak_job j;
-    bool int8 = is_int8(t->name);
-    struct kt_speed s = { int8 ? call_dot8 : call_fma, &j, 0, 0 };
+    struct kt_speed s = { p->fn, &j, 0, 0 };
 
     j.k = t->got;
-    j.dot8.n_block = j.fma.n_block = t->c ? 16 : 1024;
-    s.macs = int8 ? PROBE_DOT8_MACS * j.dot8.n_block : PROBE_FMA_MACS * j.fma.n_block;
-    return s.macs / best_seconds(&s, 0.02) * 1e-9;
+    j.dot8.n_block = j.bf16.n_block = j.fma.n_block = t->c ? 16 : 1024;
+    return p->macs * j.fma.n_block / best_seconds(&s, 0.02) * 1e-9;
 }
 
 void kt_bench(struct ktest *t, const struct kt_speed *s, const char *fmt, ...)
@@ -318,8 +335,8 @@ void kt_bench(struct ktest *t, const struct kt_speed *s, const char *fmt, ...)
     if (s->bytes > 0) printf(" %8.2f GB/s", s->bytes / best * 1e-9);
     if (s->macs > 0) {
         double rate = s->macs / best * 1e-9;
-        printf(" %8.1f GMAC/s %5.1f %% of %s", rate, 100 * rate / peak_gmac_s(t),
-               is_int8(t->name) ? "int8" : "f32");
+        const struct peak *p = peak_of(t->name);
+        printf(" %8.1f GMAC/s %5.1f %% of %s", rate, 100 * rate / peak_gmac_s(t, p), p->name);
     }
     printf("\n");
 }

@@ -6,6 +6,7 @@
  */
 #include <math.h>
 
+#include "kernels/c/bf16.h"
 #include "kt.h"
 
 static const int blocks[] = { 0, 1, 2, 3, 4, 5, 9, 64 };
@@ -120,6 +121,43 @@ void test_probe_fma(struct ktest *t)
     void *arg[2] = { t, fma_args(t, t->c ? 64 : 4096) };
     struct kt_speed s = { bench_fma, arg, 0, PROBE_FMA_MACS * (t->c ? 64 : 4096) };
     kt_bench(t, &s, "f32 peak");
+}
+
+static struct probe_bf16_args *bf16_args(struct ktest *t, int n_block, bool subnormal)
+{
+    struct probe_bf16_args *a = kt_out_bytes(t, sizeof(*a));
+    uint32_t *w = &a->w[0][0][0][0], *x = &a->x[0][0][0];
+    float size = subnormal ? 0x1p-63f : 1; /* products as small as the smallest normal numbers */
+
+    for (size_t i = 0; i < sizeof(a->w) / sizeof(*w); i++)
+        w[i] = bf16_pair(f32_to_bf16(kt_unit(t) * size), f32_to_bf16(kt_unit(t) * size));
+    for (size_t i = 0; i < sizeof(a->x) / sizeof(*x); i++)
+        x[i] = bf16_pair(f32_to_bf16(kt_unit(t) * size), f32_to_bf16(kt_unit(t) * size));
+    a->n_block = n_block;
+    return a;
+}
+
+static void bench_bf16(void *arg)
+{
+    struct ktest *t = ((void **)arg)[0];
+    t->got->probe_bf16(((void **)arg)[1]);
+}
+
+void test_probe_bf16(struct ktest *t)
+{
+    for (size_t i = 0; i < 2 * COUNT(blocks); i++) {
+        struct probe_bf16_args *want = bf16_args(t, blocks[i / 2], i % 2), *got;
+        got = kt_out_bytes(t, sizeof(*got));
+        memcpy(got, want, sizeof(*got));
+        t->ref->probe_bf16(want);
+        t->got->probe_bf16(got);
+        kt_equal(t, want->y, got->y, 2 * PROBE_OUT, "%d blocks", blocks[i / 2]);
+        kt_reset(t);
+    }
+    if (!t->bench) return;
+    void *arg[2] = { t, bf16_args(t, t->c ? 4 : 4096, false) };
+    struct kt_speed s = { bench_bf16, arg, 0, PROBE_BF16_MACS * (t->c ? 4 : 4096) };
+    kt_bench(t, &s, "bf16 peak");
 }
 
 void test_probe_read(struct ktest *t)

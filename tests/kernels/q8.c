@@ -18,6 +18,20 @@ void q8_pack_all(const struct kernels *k, void *dst, const float *x, int m, int 
     k->q8_pack(&a);
 }
 
+int q8_value(const void *packed, int m, int k, int i, int c, float *sx)
+{
+    int t0 = i - i % Q8_TILE, rows = q8_tile_rows(m, t0), t = i - t0;
+    const uint8_t *b = (const uint8_t *)packed + q8_tile_offset(t0, k) +
+                       (size_t)(c / BLOCK_K) * (size_t)(Q8_BLOCK * rows);
+    int q = (int8_t)b[(c % BLOCK_K / 4 * rows + t) * 4 + c % 4];
+    int32_t far_word;
+
+    memcpy(sx, b + Q8_SX * rows + 4 * t, 4);
+    memcpy(&far_word, b + Q8_FAR_WORD * rows + 4 * t, 4);
+    if (c % BLOCK_K / 4 == far_word) q += FAR_STEP * (int8_t)b[Q8_FAR * rows + 4 * t + c % 4];
+    return q;
+}
+
 static void pack_all(void *arg)
 {
     struct pack_job *j = arg;
@@ -30,13 +44,9 @@ static void check_values(struct ktest *t, const uint8_t *packed, const float *x,
     double worst = 0;
 
     for (int i = 0; i < m; i++) {
-        int t0 = i - i % Q8_TILE, rows = q8_tile_rows(m, t0);
         for (int c = 0; c < k; c++) {
-            const uint8_t *b =
-                packed + q8_tile_offset(t0, k) + (size_t)(c / BLOCK_K) * (size_t)(Q8_BLOCK * rows);
-            int q = (int8_t)b[(c % BLOCK_K / 4 * rows + i - t0) * 4 + c % 4];
             float sx;
-            memcpy(&sx, b + Q8_SX * rows + 4 * (i - t0), 4);
+            int q = q8_value(packed, m, k, i, c, &sx);
             if (sx < 0x1p-100f) continue;
             worst = fmax(worst, fabs((double)x[i * k + c] / (double)sx - q));
         }
@@ -72,6 +82,33 @@ static void check_shape(struct ktest *t, int m, int k, int kind)
     kt_reset(t);
 }
 
+/* One value far above the others of its block leaves them their precision, by how much of it there
+ * is; two of them are ordinary. */
+static void check_far(struct ktest *t)
+{
+    static const float times[] = { 7.9f, 8.1f, 50, 127, 128, 1000, 1e9f };
+    float *x = kt_in(t, 64 * sizeof(*x)), sx;
+    uint8_t *packed = kt_out_bytes(t, q8_bytes(1, 64));
+
+    for (size_t i = 0; i < COUNT(times); i++) {
+        int at = kt_int(t, 0, 30);
+        for (int c = 0; c < 64; c++)
+            x[c] = c % 2 ? 1.0f : -0.5f;
+        x[at] = -times[i], x[32 + at] = times[i], x[33 + at] = times[i];
+        q8_pack_all(t->got, packed, x, 1, 64);
+        int q = q8_value(packed, 1, 64, 0, at, &sx);
+        float reach = i == 0 ? times[0] : times[i] / 128 > 1 ? times[i] / 128 : 1;
+        kt_true(t, fabsf(sx - reach / 127) < 1e-5f * sx, "%g: scale %g", (double)times[i],
+                (double)sx);
+        kt_true(t, fabs((double)sx * q + (double)times[i]) <= 0.5001 * (double)sx, "%g: is %g",
+                (double)times[i], (double)sx * q);
+        q8_value(packed, 1, 64, 0, 32, &sx);
+        kt_true(t, fabsf(sx - times[i] / 127) < 1e-5f * sx, "two of %g: scale %g", (double)times[i],
+                (double)sx);
+    }
+    kt_reset(t);
+}
+
 void test_q8_pack(struct ktest *t)
 {
     static const int ms[] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 17, 33 };
@@ -81,6 +118,7 @@ void test_q8_pack(struct ktest *t)
         for (size_t j = 0; j < COUNT(ks); j++)
             for (int kind = 0; kind < 3; kind++)
                 check_shape(t, ms[i], ks[j], kind);
+    check_far(t);
     for (int m = 1; t->bench && m <= 512; m *= 512) {
         struct pack_job j = { t->got, kt_out_bytes(t, q8_bytes(m, 1536)),
                               kt_f32(t, (size_t)m * 1536), m, 1536 };

@@ -60,14 +60,15 @@ static void test_shares(void **state)
 {
     struct bench b = { .limits = { .dot8 = 8, .fma = 1, .read = 1 } };
     double five = 5;
-    struct bench_case c = { .read = 4,
-                            .tok_s = samples_of(&five, 1),
-                            .work = {
-                                .prompt_tokens = 8,
-                                .gen_tokens = 2,
-                                .layer_macs = 6e9,
-                                .macs = 8e9,
-                                .sum = { .macs8 = 8e9, .weight_bytes = 3e9, .kv_bytes = 1e9 } } };
+    struct bench_case c = {
+        .read = 4,
+        .tok_s = samples_of(&five, 1),
+        .work = { .prompt_tokens = 8,
+                  .gen_tokens = 2,
+                  .layer_macs = 6e9,
+                  .macs = 8e9,
+                  .sum = { .macs8 = 8e9, .linear8 = 8e9, .weight_bytes = 3e9, .kv_bytes = 1e9 } }
+    };
     struct bench_share s = bench_share_of(&b, &c);
 
     (void)state;
@@ -81,8 +82,12 @@ static void test_shares(void **state)
     assert_float_equal(s.gen_s, 1, 1e-12);
     c.work.sum.macs32 = 0.5e9; /* another half second: now computing is the bound */
     assert_float_equal(bench_share_of(&b, &c).bound, 0.75, 1e-12);
-    c.work.sum.macs8 = 0; /* nothing on int8 */
+    assert_float_equal(bench_share_of(&b, &c).bf16, 0, 0);
+    c.work.sum.linear8 = 0; /* attention on int8, no matrix */
+    c.work.sum.macs16 = c.work.sum.linear16 = 8e9;
+    b.limits.bf16 = 4;
     assert_float_equal(bench_share_of(&b, &c).int8, 0, 0);
+    assert_float_equal(bench_share_of(&b, &c).bf16, 6.0 / 8, 1e-12);
     b.limits.dot8 = 0;
     assert_float_equal(bench_share_of(&b, &c).bound, 0, 0);
     c.tok_s.n = 0;

@@ -20,7 +20,11 @@ static struct layer layers[MAX_LAYER];
 
 static struct matrix matrix(int n, int k, enum qtype t, bool packed)
 {
-    return (struct matrix){ .w = layers, .n = n, .k = k, .type = t, .packed = packed };
+    size_t group = packed ? packed_group_bytes(t, k) : 0;
+
+    return (struct matrix){
+        .w = layers, .n = n, .k = k, .type = t, .group_bytes = group, .packed = packed
+    };
 }
 
 static struct model shapes(const char *arch, struct hparams hp, enum qtype t)

@@ -89,7 +89,7 @@ static void run(const struct brrr_model *m, const struct engine_opts *o, int n_r
     brrr_engine_close(e);
 }
 
-static void same_bits_everywhere(const struct tiny_spec *spec, bool f32)
+static void same_bits_everywhere(const struct tiny_spec *spec, enum brrr_precision precision)
 {
     static const struct engine_opts variants[] = {
         { .n_threads = 1, .chunk = 256 },
@@ -101,16 +101,18 @@ static void same_bits_everywhere(const struct tiny_spec *spec, bool f32)
         { .n_threads = 3, .chunk = 19, .n_parallel = 2 },
         { .n_threads = 3, .n_threads_decode = 1, .chunk = 40, .n_parallel = 2 },
         { .n_threads = 1, .n_threads_decode = 2, .chunk = 40, .n_parallel = 3 },
+        { .n_threads = 2, .chunk = 256, .ahead = 1 },
+        { .n_threads = 2, .chunk = 256, .ahead = LIMIT_AHEAD },
     };
     struct trace want[3], got[3];
     struct brrr_model m;
     struct tiny t;
 
-    tiny_open(&m, &t, spec, f32);
+    tiny_open(&m, &t, spec, precision);
     for (size_t v = 0; v < COUNT(variants); v++) {
         struct engine_opts o = variants[v];
         o.ctx = 200;
-        o.kv_type = f32 ? KV_F32 : KV_F16;
+        o.kv_type = precision == BRRR_PRECISION_F32 ? KV_F32 : KV_F16;
         run(&m, &o, 3, v ? got : want);
         if (v) assert_memory_equal(got, want, sizeof(want));
     }
@@ -226,16 +228,18 @@ static void same_bits_when_room_is_short(void **state)
 static void same_bits_llama(void **state)
 {
     (void)state;
-    same_bits_everywhere(&(struct tiny_spec){ "llama", 2, 0, 256, QT_Q4_1 }, false);
-    same_bits_everywhere(&(struct tiny_spec){ "llama", 2, 0, 256, QT_Q8_0 }, false);
-    same_bits_everywhere(&(struct tiny_spec){ "llama", 2, 0, 256, QT_F32 }, true);
+    same_bits_everywhere(&(struct tiny_spec){ "llama", 2, 0, 256, QT_Q4_1 }, BRRR_PRECISION_Q8);
+    same_bits_everywhere(&(struct tiny_spec){ "llama", 2, 0, 256, QT_Q8_0 }, BRRR_PRECISION_Q8);
+    same_bits_everywhere(&(struct tiny_spec){ "llama", 2, 0, 256, QT_F32 }, BRRR_PRECISION_F32);
+    same_bits_everywhere(&(struct tiny_spec){ "llama", 2, 0, 256, QT_F32 }, BRRR_PRECISION_BF16);
 }
 
 static void same_bits_with_windows(void **state)
 {
     (void)state;
-    same_bits_everywhere(&(struct tiny_spec){ "llama", 2, 20, 256, QT_Q4_0 }, false);
-    same_bits_everywhere(&(struct tiny_spec){ "gemma3", 7, 33, 256, QT_Q4_1 }, false);
+    same_bits_everywhere(&(struct tiny_spec){ "llama", 2, 20, 256, QT_Q4_0 }, BRRR_PRECISION_Q8);
+    same_bits_everywhere(&(struct tiny_spec){ "gemma3", 7, 33, 256, QT_Q4_1 }, BRRR_PRECISION_Q8);
+    same_bits_everywhere(&(struct tiny_spec){ "gemma3", 7, 33, 256, QT_F32 }, BRRR_PRECISION_BF16);
 }
 
 /* A window as large as the context is no window. */
@@ -247,10 +251,10 @@ static void a_wide_window_changes_nothing(void **state)
     struct tiny t;
 
     (void)state;
-    tiny_open(&m, &t, &(struct tiny_spec){ "llama", 2, 256, 256, QT_Q4_1 }, false);
+    tiny_open(&m, &t, &(struct tiny_spec){ "llama", 2, 256, 256, QT_Q4_1 }, BRRR_PRECISION_Q8);
     run(&m, &o, 1, wide);
     tiny_close(&m, &t);
-    tiny_open(&m, &t, &(struct tiny_spec){ "llama", 2, 0, 256, QT_Q4_1 }, false);
+    tiny_open(&m, &t, &(struct tiny_spec){ "llama", 2, 0, 256, QT_Q4_1 }, BRRR_PRECISION_Q8);
     run(&m, &o, 1, none);
     tiny_close(&m, &t);
     assert_memory_equal(wide, none, sizeof(wide));
@@ -269,7 +273,7 @@ static void a_small_buffer_loses_nothing(void **state)
     uint64_t id[3];
 
     (void)state;
-    tiny_open(&m, &t, &(struct tiny_spec){ "llama", 1, 0, 256, QT_Q4_1 }, false);
+    tiny_open(&m, &t, &(struct tiny_spec){ "llama", 1, 0, 256, QT_Q4_1 }, BRRR_PRECISION_Q8);
     run(&m, &o, 3, all);
     assert_int_equal(engine_open(&e, &m, &o, NULL), BRRR_OK);
     for (int i = 0; i < 3; i++)
@@ -302,7 +306,7 @@ static void the_public_header_says_the_same(void **state)
     int n_want = 0, n_got = 0, n;
 
     (void)state;
-    tiny_open(&m, &t, &(struct tiny_spec){ "llama", 1, 0, 256, QT_Q4_1 }, false);
+    tiny_open(&m, &t, &(struct tiny_spec){ "llama", 1, 0, 256, QT_Q4_1 }, BRRR_PRECISION_Q8);
     assert_int_equal(engine_open(&e, &m, &o, NULL), BRRR_OK);
     prompt_of(prompt, 20, 0);
     gen_params_init(&g);
@@ -339,7 +343,7 @@ static void cancel_ends_running_and_waiting(void **state)
     int cancelled = 0, n;
 
     (void)state;
-    tiny_open(&m, &t, &(struct tiny_spec){ "llama", 1, 0, 256, QT_Q4_1 }, false);
+    tiny_open(&m, &t, &(struct tiny_spec){ "llama", 1, 0, 256, QT_Q4_1 }, BRRR_PRECISION_Q8);
     assert_int_equal(engine_open(&e, &m, &o, NULL), BRRR_OK);
     uint64_t a = submit(e, 0), b = submit(e, 1), c = submit(e, 2);
     assert_int_equal(engine_poll(e, ev, LIMIT_PARALLEL), 1);
@@ -368,7 +372,7 @@ static void refusals_say_why(void **state)
     uint64_t id;
 
     (void)state;
-    tiny_open(&m, &t, &(struct tiny_spec){ "llama", 1, 0, 256, QT_Q4_1 }, false);
+    tiny_open(&m, &t, &(struct tiny_spec){ "llama", 1, 0, 256, QT_Q4_1 }, BRRR_PRECISION_Q8);
     assert_int_equal(engine_open(&e, &m, &o, NULL), BRRR_OK);
     gen_params_init(&g);
     assert_int_equal(engine_submit(e, prompt, 0, &g, &id, &err), BRRR_E_FORMAT);
@@ -403,7 +407,7 @@ static void prefill_equals_token_by_token(void **state)
 
     (void)state;
     prompt_of(id, 100, 1);
-    tiny_open(&m, &t, &(struct tiny_spec){ "gemma3", 6, 24, 128, QT_Q4_1 }, false);
+    tiny_open(&m, &t, &(struct tiny_spec){ "gemma3", 6, 24, 128, QT_Q4_1 }, BRRR_PRECISION_Q8);
     assert_int_equal(eval_new(&v, &m, &o, NULL), BRRR_OK);
     assert_int_equal(eval_run(v, id, 100, &all, NULL), BRRR_OK);
     for (int n = 1; n <= 100; n += 9) {
@@ -421,9 +425,28 @@ static void the_profile_names_the_cache(void **state)
     struct tiny t;
 
     (void)state;
-    tiny_open(&m, &t, &(struct tiny_spec){ "llama", 1, 0, 128, QT_Q8_0 }, false);
+    tiny_open(&m, &t, &(struct tiny_spec){ "llama", 1, 0, 128, QT_Q8_0 }, BRRR_PRECISION_Q8);
     model_profile_kv(m.model, KV_INT8, name, sizeof(name));
-    assert_string_equal(name, "q8g32/int8");
+    assert_string_equal(name, "q8g32x/int8");
+    tiny_close(&m, &t);
+}
+
+/* What a worker fetches ahead at the end of a matrix. */
+static void matrices_know_the_next_of_a_step(void **state)
+{
+    struct brrr_model m;
+    struct tiny t;
+
+    (void)state;
+    tiny_open(&m, &t, &(struct tiny_spec){ "llama", 2, 0, 128, QT_Q8_0 }, false);
+    const struct layer *l = m.model->layer;
+    const struct matrix *head = &m.model->g.lm_head;
+    const struct matrix *order[] = { &l[0].wq,   &l[0].wk,     &l[0].wv, &l[0].wo, &l[0].w_gate,
+                                     &l[0].w_up, &l[0].w_down, &l[1].wq, &l[1].wk };
+    for (size_t i = 1; i < COUNT(order); i++)
+        assert_ptr_equal(order[i - 1]->next, order[i]);
+    assert_ptr_equal(l[m.model->hp.n_layer - 1].w_down.next, head);
+    assert_ptr_equal(head->next, &l[0].wq);
     tiny_close(&m, &t);
 }
 
@@ -448,7 +471,7 @@ static void long_context_in(const struct tiny_spec *spec, int kv_type)
     struct brrr_model m;
     struct tiny t;
 
-    tiny_open(&m, &t, spec, false);
+    tiny_open(&m, &t, spec, BRRR_PRECISION_Q8);
     last_row(&m, &o, 1001, want);
     for (o.n_threads = 1; o.n_threads <= 3; o.n_threads++) {
         o.chunk = 1000 / o.n_threads / o.n_threads; /* 1, 1 and 2 rows are left at the end */
@@ -491,7 +514,7 @@ static void blocks_balance(void **state)
     struct tiny t;
 
     (void)state;
-    tiny_open(&m, &t, &(struct tiny_spec){ "gemma3", 7, 40, 512, QT_Q4_1 }, false);
+    tiny_open(&m, &t, &(struct tiny_spec){ "gemma3", 7, 40, 512, QT_Q4_1 }, BRRR_PRECISION_Q8);
     assert_int_equal(kvpool_new(&p, &m.model->hp, &o, NULL), BRRR_OK);
     for (int at = 0; at < 500; at += 50) {
         kvpool_extend(p, 0, at, at + 50);
@@ -527,6 +550,7 @@ int main(void)
         cmocka_unit_test(prefill_equals_token_by_token),
         cmocka_unit_test(same_bits_at_length),
         cmocka_unit_test(the_profile_names_the_cache),
+        cmocka_unit_test(matrices_know_the_next_of_a_step),
         cmocka_unit_test(a_cache_beyond_any_memory_is_refused),
         cmocka_unit_test(blocks_balance),
     };

@@ -33,7 +33,7 @@ static enum brrr_status check(const uint8_t *b, size_t n, struct brrr_error *err
     struct gguf *g;
     enum brrr_status st = gguf_open_memory(&g, b, n, "m.gguf", err);
 
-    if (st == BRRR_OK) st = model_check(g, false, &plan, err);
+    if (st == BRRR_OK) st = model_check(g, BRRR_PRECISION_Q8, &plan, err);
     if (st == BRRR_OK) st = tokenizer_open(&tok, g, err);
     tokenizer_close(tok);
     gguf_close(g);

@@ -117,7 +117,7 @@ static void every_allocation_of_a_request_fails_once(void **state)
     long n = 0;
 
     (void)state;
-    tiny_open(&m, &tiny, &(struct tiny_spec){ "llama", 1, 0, 256, QT_Q4_1 }, false);
+    tiny_open(&m, &tiny, &(struct tiny_spec){ "llama", 1, 0, 256, QT_Q4_1 }, BRRR_PRECISION_Q8);
     m.tok = open_bytes();
     assert_int_equal(engine_open(&e, &m, &o, NULL), BRRR_OK);
     gen_params_init(&g);

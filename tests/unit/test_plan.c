@@ -16,6 +16,7 @@
 
 #include <ftw.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tiny_model.h"
@@ -23,13 +24,13 @@
 static char home[] = "/tmp/brrr-plan-XXXXXX";
 static struct tiny tiny;
 static struct brrr_model model;
-static const struct plan written = { 3, 2, 128, 8.25, 9.5 };
+static const struct plan written = { 3, 2, 128, 4096, 8.25, 9.5 };
 
 static int setup(void **state)
 {
     (void)state;
     if (!mkdtemp(home) || setenv("XDG_CACHE_HOME", home, 1)) return -1;
-    tiny_open(&model, &tiny, &(struct tiny_spec){ "llama", 1, 0, 64, QT_Q4_1 }, false);
+    tiny_open(&model, &tiny, &(struct tiny_spec){ "llama", 1, 0, 64, QT_Q4_1 }, BRRR_PRECISION_Q8);
     return 0;
 }
 
@@ -94,6 +95,13 @@ static void comes_back(void **state)
     assert_int_equal(plan_read(&p, &found, &model, &err), BRRR_OK);
     assert_true(found);
     assert_memory_equal(&p, &written, sizeof(p));
+    /* The folder is its owner's alone. */
+    char path[PLAN_PATH];
+    struct stat st;
+    assert_true(plan_path(path, &model));
+    *strrchr(path, '/') = 0;
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0700);
 }
 
 /* The written file with `from` replaced by `to`: refused, with `why` in the message. */
@@ -119,7 +127,13 @@ static void what_does_not_fit_is_refused(void **state)
     static const struct {
         const char *from, *to, *why;
     } cases[] = {
-        { "\"brrr_plan\": 1", "\"brrr_plan\": 2", "format 2" },
+        { "\"brrr_plan\": 2", "\"brrr_plan\": 1", "format 1, this program reads 2" },
+        { "\"brrr_plan\": 2", "\"brrr_plan\": 3", "format 3" },
+        { "\"brrr_plan\": 2", "\"brrr_plan\": 4294967297", "format 4294967297" },
+        { "\"brrr_plan\": 2", "\"brrr_plan\": 3, \"more\": 1", "format 3" },
+        { "\"brrr_plan\": 2", "\"brrr_plan\": 2.0", "nteger" },
+        { "\"threads_prefill\": 3", "\"threads_prefill\": 4294967299", "out of range" },
+        { "\"chunk\": 128", "\"chunk\": -4294967168", "out of range" },
         { "\"threads_prefill\": 3", "\"threads_prefill\": 0", "out of range" },
         { "\"threads_prefill\": 3", "\"threads_prefill\": 257", "out of range" },
         { "\"threads_prefill\": 3", "\"threads_prefill\": \"3\"", "nteger" },
@@ -129,10 +143,13 @@ static void what_does_not_fit_is_refused(void **state)
         { "\"threads_decode\": 2", "\"threads_decode\": -1", "out of range" },
         { "\"chunk\": 128", "\"chunk\": 4097", "out of range" },
         { "\"chunk\": 128", "\"chunk\": 1e3", "nteger" },
+        { "\"prefetch_bytes\": 4096", "\"prefetch_bytes\": 0", "out of range" },
+        { "\"prefetch_bytes\": 4096", "\"prefetch_bytes\": 1048577", "out of range" },
+        { "\"prefetch_bytes\": 4096,", "", "prefetch_bytes" },
         { "\"predicted\": 8.25", "\"predicted\": -1", "out of range" },
         { "\"measured\": 9.5", "\"measured\": 1e300", "out of range" },
         { "\"measured\": 9.5", "\"measured\": null", "eal" },
-        { "\"profile\": \"q8g32\"", "\"profile\": \"f32\"", "another model" },
+        { "\"profile\": \"q8g32x\"", "\"profile\": \"f32\"", "another model" },
         { "\"cores\": ", "\"cores\": 1", "another model" },
         { "\"version\": \"", "\"version\": \"0", "another model" },
         { "\"header_hash\": \"", "\"header_hash\": \"0", "another model" },
@@ -168,12 +185,12 @@ static void the_key_names_the_file(void **state)
     struct tiny t;
 
     (void)state;
-    tiny_open(&other, &t, &(struct tiny_spec){ "llama", 1, 0, 64, QT_Q4_0 }, false);
+    tiny_open(&other, &t, &(struct tiny_spec){ "llama", 1, 0, 64, QT_Q4_0 }, BRRR_PRECISION_Q8);
     assert_true(plan_path(a, &model));
     assert_true(plan_path(b, &other));
     assert_string_not_equal(a, b);
     tiny_close(&other, &t);
-    tiny_open(&other, &t, &(struct tiny_spec){ "llama", 1, 0, 64, QT_Q4_1 }, true);
+    tiny_open(&other, &t, &(struct tiny_spec){ "llama", 1, 0, 64, QT_Q4_1 }, BRRR_PRECISION_F32);
     assert_true(plan_path(b, &other));
     assert_string_not_equal(a, b);
     tiny_close(&other, &t);

@@ -149,21 +149,83 @@ static void test_ranges(void **state)
     check_range((struct range){ SVG_LOG10, 1e-9, 1e9 }, 1e-9, 1e9, 10);
 }
 
-/* Two points in one place: their labels are not. */
+/* Many points in one place: their labels are not, and those far away have a line to the point. */
 static void test_labels_avoid_each_other(void **state)
 {
+    enum { LABELS = 20 };
     struct plot p = { .x = { SVG_LINEAR, 0, 1 }, .y = { SVG_LINEAR, 0, 1 } };
     struct svg_point q = { .x = 0.5, .y = 0.5, .label = "a label" };
+    char *s = NULL;
+    size_t n = 0;
+
+    (void)state;
+    p.f = open_memstream(&s, &n);
+    assert_non_null(p.f);
+    for (int i = 0; i < LABELS; i++)
+        label_point(&p, &q);
+    fclose(p.f);
+    assert_int_equal(p.n_box, LABELS);
+    for (int i = 0; i < LABELS; i++)
+        for (int j = 0; j < i; j++)
+            assert_false(overlap(&p.box[i], &p.box[j]));
+    assert_in_range(count(s, "class=\"lead\""), 8, LABELS - 4);
+    free(s);
+}
+
+/* Where all places are taken there is no label, rather than two that nobody can read. */
+static void test_no_room_no_label(void **state)
+{
+    struct svg_point q[60];
+    struct svg_series s = { .point = q, .n = COUNT(q), .marker = true };
+    struct svg_chart c = chart();
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(q); i++)
+        q[i] = (struct svg_point){ .x = 1 + 1e-3 * (double)i, .y = 1, .label = "a long label" };
+    c.series = &s;
+    c.n_guide = 0;
+    char *text = drawn(&c);
+    assert_in_range(count(text, ">a long label<"), 3, 40);
+    free(text);
+}
+
+/* Guides beside each other: both labels are there, and apart. */
+static void test_labels_of_guides(void **state)
+{
+    struct plot p = { .x = { SVG_LOG2, 1, 64 }, .y = { SVG_LINEAR, 0, 1 } };
+    struct svg_guide g[] = { { true, 5.6, "measured knee 5.6" },
+                             { true, 10.2, "roofline's critical batch 10.2" },
+                             { false, 0.5, "one" },
+                             { false, 0.51, "the other" } };
 
     (void)state;
     p.f = fopen("/dev/null", "w");
     assert_non_null(p.f);
-    for (int i = 0; i < 6; i++)
-        label_point(&p, &q);
-    for (int i = 0; i < 6; i++)
-        for (int j = 0; j < i; j++)
-            assert_false(overlap(&p.box[i], &p.box[j]));
+    for (size_t i = 0; i < COUNT(g); i++)
+        draw_guide(&p, &g[i]);
+    for (size_t i = 0; i < COUNT(g); i++)
+        label_guide(&p, &g[i]);
     fclose(p.f);
+    assert_int_equal(p.n_box, 2 * COUNT(g));
+    for (size_t i = COUNT(g); i < 2 * COUNT(g); i++)
+        for (size_t j = COUNT(g); j < i; j++)
+            assert_false(overlap(&p.box[i], &p.box[j]));
+}
+
+/* Eighteen lines, eighteen looks. */
+static void test_lines_can_be_told_apart(void **state)
+{
+    struct svg_series s[18];
+    struct svg_chart c = chart();
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(s); i++)
+        s[i] = (struct svg_series){ .name = "x", .point = points, .n = N, .line = true };
+    c.series = s;
+    c.n_series = COUNT(s);
+    has(&c, "class=\"l s5\"", 2); /* in the plot and in the legend */
+    has(&c, "class=\"l s5 dash\"", 2);
+    has(&c, "class=\"l s5 dots\"", 2);
 }
 
 static void test_full_disk(void **state)
@@ -186,6 +248,9 @@ int main(void)
         cmocka_unit_test(test_what_has_no_place),
         cmocka_unit_test(test_ranges),
         cmocka_unit_test(test_labels_avoid_each_other),
+        cmocka_unit_test(test_no_room_no_label),
+        cmocka_unit_test(test_labels_of_guides),
+        cmocka_unit_test(test_lines_can_be_told_apart),
         cmocka_unit_test(test_full_disk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -73,10 +73,12 @@ static void test_random_bytes(void **state)
         }
         size_t m = term_clean(out, in, n);
         assert_true(m <= TERM_ROOM(n));
-        for (size_t i = 0, len; i < m; i += len) {
-            int32_t c;
-            len = decode((const unsigned char *)out + i, m - i, &c);
-            assert_true(!hidden(c) && c != 0x7f && (c >= 0x20 || c == '\n' || c == '\t'));
+        int len;
+        for (size_t i = 0; i < m; i += (size_t)len) {
+            uint32_t c;
+            len = utf8_next(out + i, m - i, &c);
+            assert_true(len > 0 && !hidden(c) && c != 0x7f &&
+                        (c >= 0x20 || c == '\n' || c == '\t'));
         }
         assert_int_equal(term_clean(again, out, m), m);
         assert_memory_equal(again, out, m);

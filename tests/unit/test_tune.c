@@ -83,7 +83,7 @@ static void a_model_is_tuned(void **state)
     int calls = 0;
 
     (void)state;
-    tiny_open(&m, &t, &(struct tiny_spec){ "llama", 1, 0, 128, QT_Q4_1 }, false);
+    tiny_open(&m, &t, &(struct tiny_spec){ "llama", 1, 0, 128, QT_Q4_1 }, BRRR_PRECISION_Q8);
     if (tune_run(&r, &m, &o, &err)) fail_msg("%s", err.text);
     assert_int_equal(r.n_prompt, 127);
     assert_int_equal(r.n_threads, 2);
@@ -100,7 +100,11 @@ static void a_model_is_tuned(void **state)
         assert_true(r.size[i] > r.size[i - 1]);
     assert_in_range(r.plan.n_threads, 1, 2);
     assert_in_range(r.plan.n_threads_decode, 1, 2);
-    assert_int_equal(r.limits.n_threads, r.plan.n_threads_decode);
+    assert_int_equal(r.limits.n_threads, MAX(r.plan.n_threads, r.plan.n_threads_decode));
+    bool tried = false;
+    for (int i = 0; i < r.n_ahead; i++)
+        tried = tried || (r.ahead[i].bytes == r.plan.ahead && r.ahead[i].tok_s > 0);
+    assert_true(tried);
     assert_true(r.plan.chunk == 64); /* longer chunks than the prompt are not tried */
     assert_true(r.plan.batch_predicted > 0 && r.plan.batch_measured > 0);
     o.progress = count_progress;
@@ -109,7 +113,7 @@ static void a_model_is_tuned(void **state)
     assert_int_equal(calls, 5);
     tiny_close(&m, &t);
     /* Too short for a prompt and some tokens. */
-    tiny_open(&m, &t, &(struct tiny_spec){ "llama", 1, 0, 16, QT_Q4_1 }, false);
+    tiny_open(&m, &t, &(struct tiny_spec){ "llama", 1, 0, 16, QT_Q4_1 }, BRRR_PRECISION_Q8);
     assert_int_equal(tune_run(&r, &m, &o, &err), BRRR_E_LIMIT);
     tiny_close(&m, &t);
 }

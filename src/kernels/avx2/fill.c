@@ -15,6 +15,7 @@ void kernels_fill_avx2(struct kernels *k)
     kernels_fill_matmul_k_avx2(k);
     kernels_fill_matmul_lut_avx2(k);
     kernels_fill_matmul_wide_avx2(k);
+    kernels_fill_matmul_bf16_avx2(k);
     kernels_fill_matmul_f32_avx2(k);
     kernels_fill_probe_avx2(k);
 }

@@ -15,6 +15,7 @@ void kernels_fill_avx512(struct kernels *k)
     kernels_fill_matmul_k_avx512(k);
     kernels_fill_matmul_lut_avx512(k);
     kernels_fill_matmul_wide_avx512(k);
+    kernels_fill_matmul_bf16_avx512(k);
     kernels_fill_matmul_f32_avx512(k);
     kernels_fill_probe_avx512(k);
 }

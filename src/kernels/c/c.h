@@ -17,6 +17,7 @@ void kernels_fill_attend(struct kernels *k);      /* attend.c: KV cache and atte
 void kernels_fill_q8(struct kernels *k);          /* q8.c: int8 activations                 */
 void kernels_fill_matmul(struct kernels *k);      /* matmul_q.c: packed weights             */
 void kernels_fill_matmul_wide(struct kernels *k); /* matmul_wide.c: packed floats         */
+void kernels_fill_matmul_bf16(struct kernels *k); /* matmul_bf16.c: floats as bf16        */
 void kernels_fill_matmul_f32(struct kernels *k);  /* matmul_f32.c: any weights              */
 void kernels_fill_probe(struct kernels *k);       /* probe.c: the limits of a core          */
 

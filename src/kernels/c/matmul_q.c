@@ -88,10 +88,13 @@ static void accumulate(float acc[R16], const struct block *w, struct packed p, c
 {
     int16_t q[BLOCK_K];
     float sx, sum, neg[2];
-    int32_t n, n0;
+    int32_t n, n0, far_word;
 
     for (int i = 0; i < BLOCK_K; i++)
         q[i] = (int8_t)x[(i / 4 * rows + t) * 4 + i % 4];
+    memcpy(&far_word, x + Q8_FAR_WORD * rows + 4 * t, 4);
+    for (int i = 0; i < 4; i++)
+        q[4 * far_word + i] += (int16_t)(FAR_STEP * (int8_t)x[Q8_FAR * rows + 4 * t + i]);
     memcpy(&sx, x + Q8_SX * rows + 4 * t, 4);
     memcpy(&sum, x + Q8_SUM * rows + 4 * t, 4);
     memcpy(&n, x + Q8_NEG * rows + 4 * t, 4);

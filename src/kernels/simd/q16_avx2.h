@@ -76,6 +76,11 @@ V16_INLINE q16 q16_shl32(q16 a, int n)
     return (q16){ (__m256i)((q16_u32)a.lo << n), (__m256i)((q16_u32)a.hi << n) };
 }
 
+V16_INLINE q16 q16_add32(q16 a, q16 b)
+{
+    return (q16){ _mm256_add_epi32(a.lo, b.lo), _mm256_add_epi32(a.hi, b.hi) };
+}
+
 V16_INLINE q16 q16_sub32(q16 a, q16 b)
 {
     return (q16){ (__m256i)((q16_u32)a.lo - (q16_u32)b.lo),

@@ -66,6 +66,11 @@ V16_INLINE q16 q16_shl32(q16 a, int n)
     return (q16)((q16_u32)a << n);
 }
 
+V16_INLINE q16 q16_add32(q16 a, q16 b)
+{
+    return _mm512_add_epi32(a, b);
+}
+
 V16_INLINE q16 q16_sub32(q16 a, q16 b)
 {
     return (q16)((q16_u32)a - (q16_u32)b);

@@ -18,6 +18,7 @@ void kernels_fill_matmul_avx2(struct kernels *k);
 void kernels_fill_matmul_k_avx2(struct kernels *k);
 void kernels_fill_matmul_lut_avx2(struct kernels *k);
 void kernels_fill_matmul_wide_avx2(struct kernels *k);
+void kernels_fill_matmul_bf16_avx2(struct kernels *k);
 void kernels_fill_matmul_f32_avx2(struct kernels *k);
 void kernels_fill_matmul_avxvnni(struct kernels *k);
 void kernels_fill_matmul_k_avxvnni(struct kernels *k);
@@ -32,7 +33,9 @@ void kernels_fill_matmul_avx512(struct kernels *k);
 void kernels_fill_matmul_k_avx512(struct kernels *k);
 void kernels_fill_matmul_lut_avx512(struct kernels *k);
 void kernels_fill_matmul_wide_avx512(struct kernels *k);
+void kernels_fill_matmul_bf16_avx512(struct kernels *k);
 void kernels_fill_matmul_f32_avx512(struct kernels *k);
 void kernels_fill_probe_avx512(struct kernels *k);
+void kernels_fill_matmul_bf16_avx512bf16(struct kernels *k);
 
 #endif

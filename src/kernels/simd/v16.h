@@ -15,6 +15,7 @@
  *   sign_of(a, b)         a >= 0 with the sign of b
  *   shl23(a)              the bits, shifted left by 23
  *   lt(a, b), m16_first(n), m16_range(a, b): lanes a <= i < b, any a and any b >= 0
+ *   m16_bits(m)           lane i in bit i
  *   select(m, a, b), keep(m, a), drop(m, a): m ? a : b, m ? a : 0, m ? 0 : a
  *   unzip(a, b, &e, &o)   even and odd elements of the 32 in a, b; zip is the inverse
  *   low, high             the halves as __m256

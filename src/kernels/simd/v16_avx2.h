@@ -176,6 +176,11 @@ V16_INLINE m16 v16_lt(v16 a, v16 b)
     return (m16){ _mm256_cmp_ps(a.lo, b.lo, _CMP_LT_OQ), _mm256_cmp_ps(a.hi, b.hi, _CMP_LT_OQ) };
 }
 
+V16_INLINE uint32_t m16_bits(m16 m)
+{
+    return (uint32_t)_mm256_movemask_ps(m.lo) | (uint32_t)_mm256_movemask_ps(m.hi) << 8;
+}
+
 V16_INLINE v16 v16_select(m16 m, v16 a, v16 b)
 {
     return V16_3(_mm256_blendv_ps, b, a, m);

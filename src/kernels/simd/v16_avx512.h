@@ -136,6 +136,11 @@ V16_INLINE m16 v16_lt(v16 a, v16 b)
     return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ);
 }
 
+V16_INLINE uint32_t m16_bits(m16 m)
+{
+    return m;
+}
+
 V16_INLINE v16 v16_select(m16 m, v16 a, v16 b)
 {
     return _mm512_mask_blend_ps(m, b, a);
