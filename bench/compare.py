@@ -63,7 +63,7 @@ class Brrr:
         return [{}]
 
     def measure(self, case, choice, steps):
-        threads = ["-q", "-t", self.args.threads]
+        threads = ["-q", "-t", self.args.threads, "--precision", self.args.precision]
         if case.kind == "load":
             ids = {"ids": [nth_token(i, self.n_vocab) for i in range(case.n)], "top": 1}
             t0 = time.perf_counter()
@@ -308,7 +308,7 @@ def cpu():
 def main():
     p = argparse.ArgumentParser(prog="compare.sh", add_help=False)
     for name, default in (("--model", None), ("--brrr", None), ("--out", None), ("--cases", None),
-                          ("--peers", ""), ("--isa", "native")):
+                          ("--peers", ""), ("--isa", "native"), ("--precision", "q8")):
         p.add_argument(name, default=default)
     for name, default in (("--rounds", 5), ("--threads", 2), ("--steps", 64)):
         p.add_argument(name, type=int, default=default)

@@ -17,6 +17,7 @@
 #   -c, --cases LIST     default "prefill:128,512,2048 decode:1,8,16,32 load"
 #   -p, --peers LIST     default "llama ik", with --isa avx2 "llama-avx2 ik-avx2"
 #   -i, --isa SET        native (default) or avx2: brrr capped, peers built for AVX2
+#   -P, --precision P    numerics of brrr: q8 (default), or bf16 for files of F16 or BF16 weights
 #   -o, --out NAME       files bench/results/NAME.md, .json, .svg (default: the model's name)
 #
 # Nothing else should run meanwhile. SmolLM2 takes about 10 minutes, after the builds.
@@ -26,11 +27,11 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 die() { echo "compare.sh: $*" >&2; exit 2; }
 
 model=${BRRR_MODEL:-${XDG_CACHE_HOME:-$HOME/.cache}/brrr/SmolLM2-135M-Instruct.Q4_1.gguf}
-rounds=5 threads=2 steps=64 isa=native peers='' out=''
+rounds=5 threads=2 steps=64 isa=native precision=q8 peers='' out=''
 cases="prefill:128,512,2048 decode:1,8,16,32 load"
 while (($# > 0)); do
     case $1 in
-        -h | --help) sed -n '3,25s/^# \{0,1\}//p' "$0"; exit 0 ;;
+        -h | --help) sed -n '3,26s/^# \{0,1\}//p' "$0"; exit 0 ;;
         -*) (($# > 1)) || die "$1 needs a value (--help lists the options)" ;;&
         -m | --model) model=$2 ;;
         -r | --rounds) rounds=$2 ;;
@@ -39,6 +40,7 @@ while (($# > 0)); do
         -c | --cases) cases=$2 ;;
         -p | --peers) peers=$2 ;;
         -i | --isa) isa=$2 ;;
+        -P | --precision) precision=$2 ;;
         -o | --out) out=$2 ;;
         *) die "unknown option '$1' (--help lists them)" ;;
     esac
@@ -56,6 +58,7 @@ done
 if [[ -z $out ]]; then
     out=$(basename "$model" .gguf)
     if [[ $isa == avx2 ]]; then out+=-avx2; fi
+    if [[ $precision != q8 ]]; then out+=-$precision; fi
 fi
 
 make -j "$(nproc)" build/release/brrr >&2 # never an old one
@@ -63,5 +66,5 @@ make -j "$(nproc)" build/release/brrr >&2 # never an old one
 ready=$(bench/peers.sh $peers) ||
     echo "compare.sh: goes on without the peers that are not there" >&2
 exec python3 bench/compare.py --brrr build/release/brrr --model "$model" --rounds "$rounds" \
-    --threads "$threads" --steps "$steps" --cases "$cases" --isa "$isa" \
+    --threads "$threads" --steps "$steps" --cases "$cases" --isa "$isa" --precision "$precision" \
     --peers "${ready//$'\n'/ }" --out "bench/results/$out"

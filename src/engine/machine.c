@@ -74,7 +74,7 @@ static void fma_program(void *arg, int worker, int n_workers)
     (void)worker, (void)n_workers;
     /* Small values: sums stay far from infinity, and no product is subnormal. */
     for (size_t i = 0; i < sizeof(a.w) / sizeof(float); i++)
-        (&a.w[0][0][0])[i] = i & 1 ? 0.5f : -0.25f;
+        (&a.w[0][0][0][0])[i] = i & 1 ? 0.5f : -0.25f;
     for (size_t i = 0; i < sizeof(a.x) / sizeof(float); i++)
         (&a.x[0][0][0])[i] = i & 2 ? 0.75f : -0.125f;
     a.n_block = p->n_block;

@@ -14,7 +14,7 @@ static const int blocks[] = { 0, 1, 2, 3, 4, 5, 9, 64 };
 static struct probe_dot8_args *dot8_args(struct ktest *t, int n_block, bool extreme)
 {
     struct probe_dot8_args *a = kt_out_bytes(t, sizeof(*a));
-    uint8_t *codes = &a->codes[0][0][0][0];
+    uint8_t *codes = &a->codes[0][0][0][0][0];
     int8_t *x = &a->x[0][0][0][0];
 
     for (size_t i = 0; i < sizeof(a->codes); i++)
@@ -26,13 +26,13 @@ static struct probe_dot8_args *dot8_args(struct ktest *t, int n_block, bool extr
 }
 
 /* One sum of the definition, in 64 bits. */
-static int64_t dot8_sum(const struct probe_dot8_args *a, int row, int lane)
+static int64_t dot8_sum(const struct probe_dot8_args *a, int row, int side, int lane)
 {
     int64_t s = 0;
 
     for (int b = 0; b < a->n_block; b++)
         for (int j = 0; j < PROBE_STEPS * 4; j++)
-            s += (int64_t)a->codes[b % PROBE_RING][j / 4][lane][j % 4] *
+            s += (int64_t)a->codes[b % PROBE_RING][j / 4][side][lane][j % 4] *
                  a->x[b % PROBE_RING][j / 4][row][j % 4];
     return s;
 }
@@ -47,9 +47,10 @@ static void check_dot8(struct ktest *t, int n_block, bool extreme)
     t->got->probe_dot8(got);
     kt_same(t, want, got, sizeof(*want), "%d blocks", n_block);
     for (int i = 0; t->c && i < 4; i++) {
-        int row = kt_int(t, 0, PROBE_ROWS - 1), lane = kt_int(t, 0, PROBE_LANES - 1);
-        kt_true(t, want->sum[row * PROBE_LANES + lane] == dot8_sum(want, row, lane),
-                "%d blocks: row %d, lane %d is not the sum of its products", n_block, row, lane);
+        int row = kt_int(t, 0, PROBE_ROWS - 1), side = kt_int(t, 0, 1);
+        int lane = kt_int(t, 0, PROBE_LANES - 1), o = (2 * row + side) * PROBE_LANES + lane;
+        kt_true(t, want->sum[o] == dot8_sum(want, row, side, lane),
+                "%d blocks: output %d is not the sum of its products", n_block, o);
     }
     kt_reset(t);
 }
@@ -75,7 +76,7 @@ void test_probe_dot8(struct ktest *t)
 static struct probe_fma_args *fma_args(struct ktest *t, int n_block)
 {
     struct probe_fma_args *a = kt_out_bytes(t, sizeof(*a));
-    float *w = &a->w[0][0][0], *x = &a->x[0][0][0];
+    float *w = &a->w[0][0][0][0], *x = &a->x[0][0][0];
 
     for (size_t i = 0; i < sizeof(a->w) / sizeof(*w); i++)
         w[i] = kt_unit(t);
@@ -85,13 +86,13 @@ static struct probe_fma_args *fma_args(struct ktest *t, int n_block)
     return a;
 }
 
-static float fma_sum(const struct probe_fma_args *a, int row, int lane)
+static float fma_sum(const struct probe_fma_args *a, int row, int side, int lane)
 {
     float y = 0;
 
     for (int i = 0; i < a->n_block * PROBE_STEPS; i++) {
         int b = i / PROBE_STEPS % PROBE_RING, j = i % PROBE_STEPS;
-        y = fmaf(a->w[b][j][lane], a->x[b][j][row], y);
+        y = fmaf(a->w[b][j][side][lane], a->x[b][j][row], y);
     }
     return y;
 }
@@ -111,10 +112,10 @@ void test_probe_fma(struct ktest *t)
         t->ref->probe_fma(want);
         t->got->probe_fma(got);
         kt_equal(t, want->y, got->y, PROBE_OUT, "%d blocks", blocks[i]);
-        int row = kt_int(t, 0, PROBE_ROWS - 1), lane = kt_int(t, 0, PROBE_LANES - 1);
-        float one = fma_sum(want, row, lane);
-        kt_equal(t, &one, &want->y[row * PROBE_LANES + lane], 1, "%d blocks: row %d, lane %d",
-                 blocks[i], row, lane);
+        int row = kt_int(t, 0, PROBE_ROWS - 1), side = kt_int(t, 0, 1);
+        int lane = kt_int(t, 0, PROBE_LANES - 1), o = (2 * row + side) * PROBE_LANES + lane;
+        float one = fma_sum(want, row, side, lane);
+        kt_equal(t, &one, &want->y[o], 1, "%d blocks: output %d", blocks[i], o);
         kt_reset(t);
     }
     if (!t->bench) return;
@@ -151,7 +152,7 @@ void test_probe_bf16(struct ktest *t)
         memcpy(got, want, sizeof(*got));
         t->ref->probe_bf16(want);
         t->got->probe_bf16(got);
-        kt_equal(t, want->y, got->y, 2 * PROBE_OUT, "%d blocks", blocks[i / 2]);
+        kt_equal(t, want->y, got->y, PROBE_OUT, "%d blocks", blocks[i / 2]);
         kt_reset(t);
     }
     if (!t->bench) return;
