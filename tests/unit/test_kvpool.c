@@ -264,8 +264,7 @@ static void act(struct world *w, int slot)
         fork_slot(w, slot);
     } else if (s->done < s->n) {
         int n = 1 + (int)rnd(w, CHUNK); /* not inside MIN(): that would draw twice */
-        if (compute(w, slot, MIN(s->n, s->done + n)))
-            kvpool_publish(w->p, slot, s->token, s->done);
+        if (compute(w, slot, MIN(s->n, s->done + n))) kvpool_publish(w->p, slot, s->token, s->done);
     } else {
         draft(w, slot);
     }
