@@ -45,9 +45,9 @@ HARDEN   := -fstack-protector-strong -fcf-protection
 ifeq ($(MODE),release)
 HARDEN   += -D_FORTIFY_SOURCE=2
 endif
-PKGS     := jansson libpcre2-8 libutf8proc libedit
+PKGS     := jansson libpcre2-8 libutf8proc libxxhash libedit
 PKG_C    := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-LIB_LIBS := $(shell pkg-config --libs jansson libpcre2-8 libutf8proc 2>/dev/null) -lm -pthread
+LIB_LIBS := $(shell pkg-config --libs jansson libpcre2-8 libutf8proc libxxhash 2>/dev/null) -lm -pthread
 CMD_LIBS := $(shell pkg-config --libs libedit 2>/dev/null)
 LDFLAGS  ?=
 LINK     := -pie -Wl,-z,relro,-z,now

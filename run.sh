@@ -16,7 +16,7 @@ say() { echo "run.sh: $*" >&2; }
 
 build() {
     "$root/tools/install-packages" gcc libc6-dev make pkg-config libjansson-dev libpcre2-dev \
-        libutf8proc-dev libedit-dev </dev/null || return 1
+        libutf8proc-dev libxxhash-dev libedit-dev </dev/null || return 1
     # Nothing to do is the usual case, and quick.
     make -C "$root" -s -q MODE=release build/release/brrr </dev/null >/dev/null 2>&1 && return 0
     say "building brrr (about a minute the first time)"

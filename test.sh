@@ -12,7 +12,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
 unset MODE CC CFLAGS LDFLAGS MAKEFLAGS BRRR BRRR_CPU
 export LC_ALL=C.UTF-8
 
-PACKAGES=(gcc libc6-dev make pkg-config libjansson-dev libpcre2-dev libutf8proc-dev libedit-dev
+PACKAGES=(gcc libc6-dev make pkg-config libjansson-dev libpcre2-dev libutf8proc-dev libxxhash-dev libedit-dev
     libcmocka-dev universal-ctags clang-14 libclang-rt-14-dev clang-format-14 qemu-user
     python3 python3-pip python3-venv ca-certificates)
 # What runs under ThreadSanitizer: the unit tests that start threads.

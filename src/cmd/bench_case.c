@@ -276,6 +276,7 @@ static enum brrr_status run_init(struct run *r, const struct bench *b, struct be
     r->c = c;
     eo.n_parallel = c->batch + (c->kind == BENCH_MIXED);
     eo.ctx = MAX(eo.ctx, need);
+    eo.no_prefix = true; /* every run reads the same prompt */
     r->gen = malloc(sizeof(*r->gen));
     r->prompt = malloc((size_t)need * sizeof(*r->prompt));
     if (!r->gen || !r->prompt) return fail(err, BRRR_E_NOMEM, "no memory for a prompt");

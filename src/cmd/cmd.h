@@ -56,7 +56,7 @@ struct options {
     double temperature, top_p, min_p, typical_p, repeat, presence, frequency, epsilon, eta;
     uint64_t seed;
     struct str_list stop;
-    bool raw, ignore_eos, jsonl, json, decode, dequant, verbose, quiet, help;
+    bool raw, ignore_eos, no_prefix, jsonl, json, decode, dequant, verbose, quiet, help;
     const char *arg[16]; /* operands: what stands without a dash */
     int n_arg;
     uint64_t given; /* bit i: row i of options.def was on the command line or in the environment */

@@ -127,11 +127,12 @@ static json_t *answer(const struct entry *en, const struct engine_event *ev)
     const struct engine_timings *t = &ev->timings;
     double itl = t->n_gen > 1 ? t->decode_s / (t->n_gen - 1) : 0;
 
-    return json_pack("{s:s%, s:O, s:s, s:O*, s:{s:i, s:i, s:f, s:f, s:f, s:f}}", "text",
+    return json_pack("{s:s%, s:O, s:s, s:O*, s:{s:i, s:i, s:i, s:f, s:f, s:f, s:f}}", "text",
                      en->text ? en->text : "", en->n_text, "ids", en->ids, "finish_reason",
                      ev->finish == BRRR_FINISH_STOP ? "stop" : "length", "logprobs", en->logprobs,
-                     "timings", "n_prompt", t->n_prompt, "n_gen", t->n_gen, "queue_s", t->queue_s,
-                     "ttft_s", t->queue_s + t->prefill_s, "decode_s", t->decode_s, "itl_s", itl);
+                     "timings", "n_prompt", t->n_prompt, "n_cached", t->n_cached, "n_gen", t->n_gen,
+                     "queue_s", t->queue_s, "ttft_s", t->queue_s + t->prefill_s, "decode_s",
+                     t->decode_s, "itl_s", itl);
 }
 
 static void finish(struct entry *en, const struct engine_event *ev)

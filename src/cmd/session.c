@@ -51,7 +51,8 @@ int session_engine_opts(struct engine_opts *eo, const struct options *o)
                                 .n_threads_decode = o->n_threads_decode,
                                 .ctx = o->ctx,
                                 .chunk = o->chunk,
-                                .n_parallel = o->parallel };
+                                .n_parallel = o->parallel,
+                                .no_prefix = o->no_prefix };
     if (precision < 0)
         return cmd_usage(o->verb, "--precision is 'q8', 'f32' or 'bf16', not '%s'", o->precision);
     eo->kv_type = kv_type_find(kv);

@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <sys/random.h>
 
 #include "base/clock.h"
 #include "base/cpu.h"
@@ -11,7 +12,15 @@
 #include "engine/kvpool.h"
 #include "engine/request.h"
 
-enum { DEFAULT_CHUNK = 256, CTX_UNIT = 256 };
+enum {
+    DEFAULT_CHUNK = 256,
+    CTX_UNIT = 256,
+    LOOK_AHEAD = 256,  /* waiting requests that a step chooses from, oldest first       */
+    MATCH_AT_ONCE = 4, /* of them, whose prefixes are looked up again in a step         */
+    LEAST_CHUNK = 16,  /* rows that prompts get however many decode                     */
+};
+
+static const double AGE_S = 10; /* who has waited longer goes first */
 
 struct brrr_engine {
     const struct brrr_model *m;
@@ -23,7 +32,11 @@ struct brrr_engine {
     uint64_t next_id;
     struct request *head, **tail; /* waiting, oldest first     */
     struct request **slot;        /* [n_parallel], NULL: free  */
-    struct request *gone;         /* ended in the last poll; its text is still shown */
+    struct sched_task *task;      /* [n_task_max] of a step    */
+    struct request **task_request;
+    struct sched_row *row;
+    int n_task_max;
+    struct request *gone; /* ended in the last poll; its text is still shown */
 
     struct engine_event
         *ev; /* [n_parallel] the last step's news; [ev_at, n_ev) is not handed over */
@@ -35,15 +48,37 @@ struct brrr_engine {
     struct request **out_request;
 };
 
+static struct kvpool_opts pool_opts(const struct engine_opts *o, int ctx)
+{
+    return (struct kvpool_opts){ .kv_type = o->kv_type,
+                                 .ctx = ctx,
+                                 .n_slot = o->n_parallel,
+                                 .chunk = o->chunk,
+                                 .budget = o->kv_bytes,
+                                 .no_prefix = o->no_prefix };
+}
+
+/* A number that no client knows; without one from the system the clock must do. */
+static uint64_t secret(void)
+{
+    uint64_t x;
+
+    if (getrandom(&x, sizeof(x), GRND_NONBLOCK) != sizeof(x)) x = (uint64_t)(clock_now() * 1e9);
+    return x;
+}
+
 /* The largest context, in steps of CTX_UNIT, whose cache fits in half of the free memory. */
 static int fitting_ctx(const struct hparams *hp, const struct engine_opts *o)
 {
-    struct kvpool_opts k = {
-        .kv_type = o->kv_type, .ctx = hp->ctx_max, .n_slot = o->n_parallel, .chunk = o->chunk
-    };
-    size_t half = mem_available() / 2;
+    struct kvpool_opts k = pool_opts(o, hp->ctx_max);
+    size_t most = mem_available() / 2;
 
-    while (k.ctx > CTX_UNIT && kvpool_bytes(hp, &k) > half)
+    /* A budget is for all of them together. */
+    if (o->kv_bytes) {
+        most = o->kv_bytes;
+        k.n_slot = 1;
+    }
+    while (k.ctx > CTX_UNIT && kvpool_bytes(hp, &k) > most)
         k.ctx = k.ctx > 2 * CTX_UNIT ? k.ctx / 2 / CTX_UNIT * CTX_UNIT : CTX_UNIT;
     return k.ctx;
 }
@@ -77,6 +112,14 @@ enum brrr_status engine_opts_settle(struct engine_opts *o, const struct brrr_mod
     if (o->ctx < 1 || o->ctx > hp->ctx_max)
         return fail(err, BRRR_E_LIMIT, "a context of %d tokens: this model has 1 to %d", o->ctx,
                     hp->ctx_max);
+    struct kvpool_opts k = pool_opts(o, o->ctx);
+    k.n_slot = 1;
+    if (o->kv_bytes && kvpool_bytes(hp, &k) > o->kv_bytes)
+        return fail(
+            err, BRRR_E_LIMIT,
+            "a sequence of %d tokens takes %zu MiB of KV cache, which has %zu MiB; a smaller "
+            "--ctx-size helps",
+            o->ctx, kvpool_bytes(hp, &k) >> 20, o->kv_bytes >> 20);
     return BRRR_OK;
 }
 
@@ -84,6 +127,11 @@ static bool take_tables(struct brrr_engine *e, int max_row)
 {
     size_t n = (size_t)e->o.n_parallel;
 
+    e->n_task_max = e->o.n_parallel + LOOK_AHEAD;
+    e->task = calloc((size_t)e->n_task_max, sizeof(*e->task));
+    e->task_request = calloc((size_t)e->n_task_max, sizeof(struct request *));
+    e->row = calloc((size_t)e->n_task_max, sizeof(*e->row));
+    if (!e->task || !e->task_request || !e->row) return false;
     e->slot = calloc(n, sizeof(*e->slot));
     e->seq = calloc(n, sizeof(*e->seq));
     e->out_request = calloc(n, sizeof(*e->out_request));
@@ -107,9 +155,10 @@ enum brrr_status engine_open(struct brrr_engine **out, const struct brrr_model *
     e->tail = &e->head;
     e->next_id = 1;
     if ((st = engine_opts_settle(&e->o, m, err))) goto error;
-    struct kvpool_opts k = {
-        .kv_type = e->o.kv_type, .ctx = e->o.ctx, .n_slot = e->o.n_parallel, .chunk = e->o.chunk
-    };
+    struct kvpool_opts k = pool_opts(&e->o, e->o.ctx);
+    k.secret = secret();
+    /* Blocks that are never used cost nothing, and those of earlier prompts save work. */
+    if (k.budget == 0) k.budget = MAX(kvpool_bytes(&model->hp, &k), mem_available() / 4);
     int max_row = e->o.chunk + e->o.n_parallel;
     int n_workers = MAX(e->o.n_threads, e->o.n_threads_decode);
     struct step_opts so = { .max_row = max_row,
@@ -163,6 +212,9 @@ void brrr_engine_close(struct brrr_engine *e)
     free(e->out_row);
     free(e->token);
     free(e->ev);
+    free(e->task);
+    free(e->task_request);
+    free(e->row);
     free(e);
 }
 
@@ -240,47 +292,156 @@ const struct engine_opts *engine_options(const struct brrr_engine *e)
 
 void engine_memory(const struct brrr_engine *e, size_t *buffers, size_t *kv)
 {
-    struct kvpool_opts k = {
-        .kv_type = e->o.kv_type, .ctx = e->o.ctx, .n_slot = e->o.n_parallel, .chunk = e->o.chunk
-    };
+    struct kvpool_opts k = pool_opts(&e->o, e->o.ctx);
 
     *buffers = step_bytes(e->step);
     *kv = kvpool_bytes(&e->m->model->hp, &k);
 }
 
-/* Waiting requests into free slots, oldest first. */
-static void admit(struct brrr_engine *e)
+/* --- a step: who takes part, with how many of its tokens --- */
+
+/* What waits for a slot stands in order of arrival. */
+static void enqueue(struct brrr_engine *e, struct request *r)
 {
-    for (int i = 0; i < e->o.n_parallel && e->head; i++) {
-        if (e->slot[i]) continue;
-        struct request *r = e->head;
-        e->head = r->next;
-        if (!e->head) e->tail = &e->head;
-        r->next = NULL;
+    struct request **at = &e->head;
+
+    while (*at && (*at)->id < r->id)
+        at = &(*at)->next;
+    r->next = *at;
+    *at = r;
+    if (!r->next) e->tail = &r->next;
+}
+
+static void dequeue(struct brrr_engine *e, struct request *r)
+{
+    struct request **at = &e->head;
+
+    while (*at != r)
+        at = &(*at)->next;
+    *at = r->next;
+    if (!r->next) e->tail = at;
+    r->next = NULL;
+}
+
+/* A request begins, or goes on after it had to make room: from what the cache has of it. */
+static void admit(struct brrr_engine *e, struct request *r)
+{
+    int slot = 0;
+
+    while (e->slot[slot])
+        slot++;
+    dequeue(e, r);
+    r->n_done = kvpool_start(e->kv, slot, r->ids.id, (int)r->ids.n, 0);
+    if (r->t_start == 0) {
         r->t_start = clock_now();
-        e->slot[i] = r;
+        r->n_cached = r->n_done;
     }
+    e->slot[slot] = r;
+    r->slot = slot;
+}
+
+static void leave_slot(struct brrr_engine *e, struct request *r)
+{
+    kvpool_release(e->kv, r->slot);
+    e->slot[r->slot] = NULL;
+    r->slot = -1;
 }
 
 /* A finished request leaves its slot; it is freed at the next poll, after its text was read. */
-static void retire(struct brrr_engine *e, int slot)
+static void retire(struct brrr_engine *e, struct request *r)
 {
-    struct request *r = e->slot[slot];
-
-    kvpool_release(e->kv, slot);
-    e->slot[slot] = NULL;
+    leave_slot(e, r);
     r->next = e->gone;
     e->gone = r;
 }
 
-/* Add `n` of a request's unprocessed tokens to the batch. */
-static void add_rows(struct brrr_engine *e, struct batch *b, int slot, int n)
+/* A request's blocks are needed by others: it waits again, all its tokens to be computed. */
+static void preempt(struct brrr_engine *e, struct request *r)
 {
-    struct request *r = e->slot[slot];
+    leave_slot(e, r);
+    r->n_done = r->n_match = 0;
+    r->n_preempted++;
+    enqueue(e, r);
+}
 
-    kvpool_extend(e->kv, slot, r->n_done, r->n_done + n);
+static void list_task(struct brrr_engine *e, struct sched_state *s, struct request *r)
+{
+    e->task_request[s->n_task] = r;
+    e->task[s->n_task++] = (struct sched_task){ .id = r->id,
+                                                .running = r->slot >= 0,
+                                                .n_total = (int)r->ids.n,
+                                                .n_done = r->slot >= 0 ? r->n_done : r->n_match,
+                                                .arrival = r->t_submit };
+}
+
+static struct sched_state look(struct brrr_engine *e)
+{
+    static const double spent[1] = { 0 };
+    struct sched_state s = { .task = e->task,
+                             .policy = e->o.policy,
+                             .spent = spent,
+                             .now = clock_now(),
+                             .age = AGE_S,
+                             .n_slot = e->o.n_parallel,
+                             .n_row = e->o.chunk,
+                             .least_chunk = MIN(LEAST_CHUNK, e->o.chunk) };
+    int looked = 0;
+
+    for (int i = 0; i < e->o.n_parallel; i++)
+        if (e->slot[i]) {
+            list_task(e, &s, e->slot[i]);
+            s.n_row += e->slot[i]->n_done + 1 == (int)e->slot[i]->ids.n;
+        }
+    s.n_row = MIN(s.n_row, e->o.chunk + e->o.n_parallel);
+    for (struct request *r = e->head; r && s.n_task < e->n_task_max; r = r->next) {
+        if (looked++ < MATCH_AT_ONCE) r->n_match = kvpool_match(e->kv, r->ids.id, (int)r->ids.n, 0);
+        list_task(e, &s, r);
+    }
+    kvpool_room(e->kv, &s.room, &s.block_bytes);
+    /* Those that run can each fill another block before anybody has to give way. */
+    s.reserve = s.block_bytes * (size_t)e->o.n_parallel;
+    return s;
+}
+
+/* Room for the n next tokens of task `who`; others give way, and have no row in this step. False:
+ * it had to give way itself. */
+static bool make_room(struct brrr_engine *e, struct sched_state *s, int n_plan, int who, int n)
+{
+    struct request *r = e->task_request[who];
+
+    while (!kvpool_extend(e->kv, r->slot, r->n_done, r->n_done + n)) {
+        int victim = sched_victim(s, who);
+        assert(victim >= 0); /* alone, every accepted request fits */
+        preempt(e, e->task_request[victim]);
+        e->task[victim].running = false;
+        for (int i = 0; i < n_plan; i++)
+            if (e->row[i].task == victim) e->row[i].n = 0;
+        if (victim == who) return false;
+    }
+    return true;
+}
+
+/* Carry out a plan: slots and blocks for all its rows. */
+static void allot(struct brrr_engine *e, struct sched_state *s, int n_plan)
+{
+    for (int i = 0; i < n_plan; i++) {
+        struct sched_row *w = &e->row[i];
+        struct request *r = e->task_request[w->task];
+
+        if (w->n == 0) continue;
+        if (w->admit) {
+            admit(e, r);
+            e->task[w->task].running = true;
+            w->n = MIN(w->n, (int)r->ids.n - r->n_done);
+        }
+        make_room(e, s, n_plan, w->task, w->n);
+    }
+}
+
+static void add_rows(struct brrr_engine *e, struct batch *b, struct request *r, int n)
+{
     e->seq[b->n_seq++] =
-        (struct batch_seq){ .slot = slot, .row0 = b->n_row, .n_row = n, .pos0 = r->n_done };
+        (struct batch_seq){ .slot = r->slot, .row0 = b->n_row, .n_row = n, .pos0 = r->n_done };
     memcpy(e->token + b->n_row, r->ids.id + r->n_done, (size_t)n * sizeof(*e->token));
     b->n_row += n;
     r->n_done += n;
@@ -290,32 +451,17 @@ static void add_rows(struct brrr_engine *e, struct batch *b, int slot, int n)
     }
 }
 
-/* Decoding sequences first, one row each; then prompts, in order, as far as the chunk goes. */
 static struct batch make_batch(struct brrr_engine *e)
 {
     struct batch b = { .token = e->token, .seq = e->seq, .out_row = e->out_row };
-    int budget = e->o.chunk;
+    struct sched_state s = look(e);
+    int n_plan = sched_plan(&s, e->row);
 
-    for (int pass = 0; pass < 2; pass++)
-        for (int i = 0; i < e->o.n_parallel; i++) {
-            struct request *r = e->slot[i];
-            int left = r ? (int)r->ids.n - r->n_done : 0;
-            if (left == 0 || (left == 1) != (pass == 0)) continue;
-            int n = pass == 0 ? 1 : MIN(left, budget);
-            if (pass) budget -= n;
-            if (n > 0) add_rows(e, &b, i, n);
-        }
+    allot(e, &s, n_plan);
+    for (int i = 0; i < n_plan; i++)
+        if (e->row[i].n > 0) add_rows(e, &b, e->task_request[e->row[i].task], e->row[i].n);
     b.n_workers = b.n_row > b.n_seq ? e->o.n_threads : e->o.n_threads_decode;
     return b;
-}
-
-static int slot_of(const struct brrr_engine *e, const struct request *r)
-{
-    int i = 0;
-
-    while (e->slot[i] != r)
-        i++;
-    return i;
 }
 
 /* Events for requests that were cancelled, running or waiting. */
@@ -326,7 +472,7 @@ static int end_cancelled(struct brrr_engine *e)
     for (int i = 0; i < e->o.n_parallel; i++)
         if (e->slot[i] && e->slot[i]->cancelled) {
             request_end(e->slot[i], BRRR_FINISH_CANCELLED, &e->ev[n++]);
-            retire(e, i);
+            retire(e, e->slot[i]);
         }
     struct request **at = &e->head;
     while (*at && n < e->o.n_parallel) {
@@ -354,14 +500,17 @@ static bool idle(const struct brrr_engine *e)
 /* One step of the model; its events into e->ev. Returns how many. */
 static int run_step(struct brrr_engine *e)
 {
-    admit(e);
     struct batch b = make_batch(e);
     const float *logits = step_run(e->step, e->pool, &b, kvpool_view(e->kv));
     size_t n_vocab = (size_t)e->m->model->hp.n_vocab;
+    for (int i = 0; i < b.n_seq; i++) {
+        struct request *r = e->slot[b.seq[i].slot];
+        kvpool_publish(e->kv, b.seq[i].slot, r->ids.id, r->n_done);
+    }
     for (int i = 0; i < b.n_out; i++) {
         struct request *r = e->out_request[i];
         request_step(r, e->m, e->sampler, logits + (size_t)i * n_vocab, &e->ev[i]);
-        if (e->ev[i].finish) retire(e, slot_of(e, r));
+        if (e->ev[i].finish) retire(e, r);
     }
     return b.n_out;
 }

@@ -2,11 +2,11 @@
 /*
  * engine.h - requests in, tokens out: continuous batching over one model.
  *
- * A step takes every running sequence's unprocessed tokens: one for a sequence
- * that is decoding, the next chunk of the prompt for one that is not, decoding
- * sequences first, within the step's budget of rows. A request waits until a
- * slot is free. There is no difference between prefill and decode but the
- * number of rows, and a sequence's results do not depend on its company.
+ * What a step computes is sched.h's choice: there is no difference between prefill and
+ * decode but the number of rows. Where the KV cache has no room for all, the newest
+ * request of the lowest priority gives its blocks back and is computed again later,
+ * from what of them is still there; an accepted request always finishes, and nothing of
+ * this shows in its results.
  *
  * Owned by: the thread that polls; it is worker 0 of the pool.
  */
@@ -15,6 +15,7 @@
 
 #include "engine/bundle.h"
 #include "engine/gen.h"
+#include "engine/sched.h"
 
 struct engine_opts {
     int n_threads;        /* 0: one per core                                        */
@@ -24,11 +25,17 @@ struct engine_opts {
     int n_parallel;       /* 0: 1                                                   */
     int kv_type;          /* enum kv_type                                           */
     int ahead;            /* bytes to fetch ahead of few rows; 0: MATMUL_AHEAD      */
+    size_t kv_bytes;      /* for all blocks of the KV cache; 0: what n_parallel full sequences
+                             take, and at least a quarter of the free memory        */
+    enum sched_policy policy;
+    bool no_prefix; /* compute every prompt from its start                    */
 };
 
 /* Where a request's time went. */
 struct engine_timings {
     int n_prompt, n_gen;
+    int n_cached;     /* tokens of the prompt that were not computed again */
+    int n_preempted;  /* times that others needed the room of its cache    */
     double queue_s;   /* submitted to first scheduled */
     double prefill_s; /* first scheduled to first token: TTFT without the queue */
     double decode_s;  /* first token to last; ITL = decode_s / (n_gen - 1) */

@@ -5,23 +5,26 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "base/mem.h"
+#include "engine/kvblocks.h"
+#include "engine/prefix.h"
 
-/* One kind of cache: its blocks and its tables. */
-struct kind {
-    size_t block_bytes; /* all layers of the kind */
-    int n_block, n_free;
-    int32_t *free_list; /* [n_free] of [n_block]  */
-    int32_t **table;    /* [n_slot][n_logical]    */
+struct slot {
+    struct prefix_key last; /* of the last published block, or the root */
+    int n_published;        /* blocks                                   */
+    int n_block;            /* entries of its tables that may be in use */
 };
 
 struct kvpool {
     struct kvpool_opts o;
-    int window, n_logical;
-    struct kind kind[KV_KINDS];
+    struct hparams hp;
+    int n_logical;
+    struct kvblocks blocks;
+    struct prefix *prefix;     /* NULL: opts.no_prefix */
+    int32_t **table[KV_KINDS]; /* [n_slot][n_logical]  */
+    struct slot *slot;         /* [n_slot]             */
     struct kv_layer *layer;
     struct kv_view view;
-    struct arena mem;
+    uint64_t evicted, copied, merged;
 };
 
 static int blocks_for(int n_pos)
@@ -29,10 +32,11 @@ static int blocks_for(int n_pos)
     return (n_pos + KV_BLOCK - 1) / KV_BLOCK;
 }
 
-/* Physical blocks that one slot can need at once. */
-static int slot_blocks(const struct hparams *hp, const struct kvpool_opts *o, enum kv_kind kind)
+/* Physical blocks that one sequence of n positions can need at once. */
+static int seq_blocks(const struct hparams *hp, const struct kvpool_opts *o, enum kv_kind kind,
+                      int n)
 {
-    int all = blocks_for(o->ctx);
+    int all = blocks_for(n);
 
     if (kind == KV_FULL) return all;
     /* Window and chunk may each start in the middle of a block. */
@@ -48,38 +52,30 @@ static void block_sizes(const struct hparams *hp, int kv_type, size_t bytes[KV_K
         bytes[model_kv_kind(hp, i)] += model_kv_block_bytes(hp, kv_type);
 }
 
-size_t kvpool_bytes(const struct hparams *hp, const struct kvpool_opts *o)
+static size_t bytes_for(const struct hparams *hp, const struct kvpool_opts *o, int n, int n_slot)
 {
-    size_t bytes[KV_KINDS], sum = 0, n;
+    size_t bytes[KV_KINDS], sum = 0, more;
 
     block_sizes(hp, o->kv_type, bytes);
     for (int k = 0; k < KV_KINDS; k++) {
-        size_t blocks = (size_t)slot_blocks(hp, o, (enum kv_kind)k) * (size_t)o->n_slot;
-        if (!size_mul(&n, bytes[k], blocks) || !size_add(&sum, sum, n)) return SIZE_MAX;
+        size_t blocks = (size_t)seq_blocks(hp, o, (enum kv_kind)k, n) * (size_t)n_slot;
+        if (!size_mul(&more, bytes[k], blocks) || !size_add(&sum, sum, more)) return SIZE_MAX;
     }
     return sum;
 }
 
-static bool kind_init(struct kind *k, int n_slot, int n_block, int n_logical)
+size_t kvpool_bytes(const struct hparams *hp, const struct kvpool_opts *o)
 {
-    k->n_block = n_block;
-    k->free_list = calloc((size_t)n_block + 1, sizeof(*k->free_list));
-    k->table = calloc((size_t)n_slot, sizeof(*k->table));
-    if (!k->free_list || !k->table) return false;
-    /* Lowest block last, so that it is taken first. */
-    for (int i = 0; i < n_block; i++)
-        k->free_list[k->n_free++] = n_block - 1 - i;
-    for (int s = 0; s < n_slot; s++) {
-        k->table[s] = malloc((size_t)n_logical * sizeof(**k->table));
-        if (!k->table[s]) return false;
-        for (int b = 0; b < n_logical; b++)
-            k->table[s][b] = -1;
-    }
-    return true;
+    return bytes_for(hp, o, o->ctx, o->n_slot);
+}
+
+size_t kvpool_seq_bytes(const struct kvpool *p, int n)
+{
+    return bytes_for(&p->hp, &p->o, n, 1);
 }
 
 /* Where each layer's share lies inside a block of its kind. */
-static void place_layers(struct kvpool *p, const struct hparams *hp, uint8_t *const base[KV_KINDS])
+static void place_layers(struct kvpool *p, const struct hparams *hp)
 {
     size_t off[KV_KINDS] = { 0 }, layer_bytes = model_kv_block_bytes(hp, p->o.kv_type);
     size_t k_bytes = kv_k_bytes(p->o.kv_type, hp->d_k);
@@ -87,8 +83,8 @@ static void place_layers(struct kvpool *p, const struct hparams *hp, uint8_t *co
     for (int i = 0; i < hp->n_layer; i++) {
         enum kv_kind kind = model_kv_kind(hp, i);
         p->layer[i] = (struct kv_layer){
-            .base = base[kind] + off[kind],
-            .block_stride = p->kind[kind].block_bytes,
+            .base = p->blocks.kind[kind].base + off[kind],
+            .block_stride = p->blocks.kind[kind].bytes,
             .head_stride = k_bytes + kv_v_bytes(p->o.kv_type, hp->d_v),
             .v_off = k_bytes,
             .kind = kind,
@@ -97,60 +93,89 @@ static void place_layers(struct kvpool *p, const struct hparams *hp, uint8_t *co
     }
 }
 
+static bool take_tables(struct kvpool *p)
+{
+    size_t n_slot = (size_t)p->o.n_slot, n = (size_t)p->n_logical;
+
+    p->slot = calloc(n_slot, sizeof(*p->slot));
+    p->layer = calloc((size_t)p->hp.n_layer, sizeof(*p->layer));
+    if (!p->slot || !p->layer) return false;
+    for (int k = 0; k < KV_KINDS; k++) {
+        p->table[k] = calloc(n_slot, sizeof(*p->table[k]));
+        if (!p->table[k]) return false;
+        p->view.table[k] = (const int32_t *const *)p->table[k];
+        for (size_t s = 0; s < n_slot; s++) {
+            p->table[k][s] = malloc(n * sizeof(int32_t));
+            if (!p->table[k][s]) return false;
+            for (size_t b = 0; b < n; b++)
+                p->table[k][s][b] = -1;
+        }
+    }
+    return true;
+}
+
+static enum brrr_status check_budget(const struct kvpool *p, size_t budget, struct brrr_error *err)
+{
+    size_t one = bytes_for(&p->hp, &p->o, 1, 1);
+
+    if (budget > SIZE_MAX / 4 || budget > mem_available())
+        return fail(err, BRRR_E_NOMEM,
+                    "the KV cache of %d x %d tokens needs %zu MiB, %zu MiB are available; "
+                    "a smaller --ctx-size helps",
+                    p->o.n_slot, p->o.ctx, budget >> 20, mem_available() >> 20);
+    if (budget < one)
+        return fail(err, BRRR_E_NOMEM, "a KV cache of %zu bytes holds no block of %zu", budget,
+                    one);
+    return BRRR_OK;
+}
+
 enum brrr_status kvpool_new(struct kvpool **out, const struct hparams *hp,
                             const struct kvpool_opts *o, struct brrr_error *err)
 {
     struct kvpool *p = calloc(1, sizeof(*p));
-    size_t bytes[KV_KINDS], need = kvpool_bytes(hp, o);
-    uint8_t *base[KV_KINDS] = { 0 };
+    size_t bytes[KV_KINDS], budget = o->budget ? o->budget : kvpool_bytes(hp, o);
+    int64_t nodes = 0;
+    enum brrr_status st = BRRR_E_NOMEM;
 
     *out = NULL;
     if (!p) return fail(err, BRRR_E_NOMEM, "no memory for the KV cache");
     p->o = *o;
-    p->window = hp->window;
+    p->hp = *hp;
     p->n_logical = blocks_for(o->ctx);
-    if (need > SIZE_MAX / 2 || need > mem_available()) {
-        fail(err, BRRR_E_NOMEM,
-             "the KV cache of %d x %d tokens needs %zu MiB, %zu MiB are available; "
-             "a smaller --ctx-size helps",
-             o->n_slot, o->ctx, need >> 20, mem_available() >> 20);
+    if ((st = check_budget(p, budget, err))) goto error;
+    block_sizes(hp, o->kv_type, bytes);
+    if ((st = kvblocks_init(&p->blocks, bytes, budget, err))) goto error;
+    for (int k = 0; k < KV_KINDS; k++)
+        nodes += p->blocks.kind[k].n;
+    nodes = MIN(nodes, INT32_MAX / 2);
+    if (!o->no_prefix && (st = prefix_new(&p->prefix, (int)nodes, o->secret, err))) goto error;
+    if (!take_tables(p)) {
+        st = fail(err, BRRR_E_NOMEM, "no memory for the tables of the KV cache");
         goto error;
     }
-    if (arena_init(&p->mem, need + KV_KINDS * ARENA_ALIGN, "KV cache", err)) goto error;
-    block_sizes(hp, o->kv_type, bytes);
-    p->layer = calloc((size_t)hp->n_layer, sizeof(*p->layer));
-    if (!p->layer) goto nomem;
-    for (int k = 0; k < KV_KINDS; k++) {
-        int n = bytes[k] ? slot_blocks(hp, o, (enum kv_kind)k) * o->n_slot : 0;
-        p->kind[k].block_bytes = bytes[k];
-        base[k] = arena_take(&p->mem, bytes[k] * (size_t)n);
-        if (!base[k] || !kind_init(&p->kind[k], o->n_slot, n, p->n_logical)) goto nomem;
-        p->view.table[k] = (const int32_t *const *)p->kind[k].table;
-    }
-    place_layers(p, hp, base);
+    place_layers(p, hp);
     p->view.type = o->kv_type;
     p->view.layer = p->layer;
     *out = p;
     return BRRR_OK;
 
-nomem:
-    fail(err, BRRR_E_NOMEM, "no memory for the tables of the KV cache");
 error:
     kvpool_free(p);
-    return BRRR_E_NOMEM;
+    return st;
 }
 
 void kvpool_free(struct kvpool *p)
 {
     if (!p) return;
     for (int k = 0; k < KV_KINDS; k++) {
-        for (int s = 0; p->kind[k].table && s < p->o.n_slot; s++)
-            free(p->kind[k].table[s]);
-        free(p->kind[k].table);
-        free(p->kind[k].free_list);
+        for (int s = 0; p->table[k] && s < p->o.n_slot; s++)
+            free(p->table[k][s]);
+        free(p->table[k]);
     }
+    free(p->slot);
     free(p->layer);
-    arena_fini(&p->mem);
+    prefix_free(p->prefix);
+    kvblocks_fini(&p->blocks);
     free(p);
 }
 
@@ -159,52 +184,299 @@ const struct kv_view *kvpool_view(const struct kvpool *p)
     return &p->view;
 }
 
-static void give(struct kind *k, int slot, int logical)
+static bool has_kind(const struct kvpool *p, int kind)
 {
-    int32_t *entry = &k->table[slot][logical];
+    return p->blocks.kind[kind].bytes > 0;
+}
+
+/* --- single entries of a table --- */
+
+static void put(struct kvpool *p, int slot, int kind, int logical, int32_t block)
+{
+    p->table[kind][slot][logical] = block;
+    p->slot[slot].n_block = MAX(p->slot[slot].n_block, logical + 1);
+}
+
+static void give(struct kvpool *p, int slot, int kind, int logical)
+{
+    int32_t *entry = &p->table[kind][slot][logical];
 
     if (*entry < 0) return;
-    k->free_list[k->n_free++] = *entry;
+    kvblocks_unref(&p->blocks, (enum kv_kind)kind, *entry);
     *entry = -1;
 }
 
-static void take(struct kind *k, int slot, int logical)
+/* A block for whoever had room for it; cached ones make way. */
+static int32_t take(struct kvpool *p, enum kv_kind kind)
 {
-    int32_t *entry = &k->table[slot][logical];
+    enum kv_kind victim_kind;
+    int32_t victim;
 
-    if (*entry >= 0) return;
-    assert(k->n_free > 0);
-    *entry = k->free_list[--k->n_free];
+    while (kvblocks_must_evict(&p->blocks, kind, &victim_kind, &victim)) {
+        prefix_drop(p->prefix, p->blocks.kind[victim_kind].block[victim].node, victim_kind);
+        kvblocks_evict(&p->blocks, victim_kind, victim);
+        p->evicted++;
+    }
+    return kvblocks_take(&p->blocks, kind);
 }
 
-void kvpool_extend(struct kvpool *p, int slot, int from, int to)
-{
-    struct kind *win = &p->kind[KV_WINDOW];
-    int first_seen = from - p->window + 1;
+/* --- prefixes --- */
 
-    assert(to <= p->o.ctx && to - from <= p->o.chunk);
-    /* Backwards, until the blocks that an earlier call has let go of. */
-    for (int b = first_seen / KV_BLOCK - 1; win->n_block && first_seen > 0 && b >= 0; b--) {
-        if (win->table[slot][b] < 0) break;
-        give(win, slot, b);
+/* The first logical block that a token at position n sees, in a layer with a window. */
+static int first_in_window(const struct kvpool *p, int n)
+{
+    return MAX(0, n - p->hp.window + 1) / KV_BLOCK;
+}
+
+/* What of a sequence is there for all kinds. */
+struct found {
+    int n, n_whole; /* tokens; as many as whole blocks have          */
+    int32_t tail;   /* the node whose first n % KV_BLOCK match; or -1 */
+};
+
+/* True if the last `run` blocks of positions [0, n) are all that position n sees in a window. */
+static bool window_reaches(const struct kvpool *p, int n, int run)
+{
+    return !has_kind(p, KV_WINDOW) || run >= blocks_for(n) - first_in_window(p, n);
+}
+
+static struct found look_up(const struct kvpool *p, const int32_t *token, int n, uint64_t salt)
+{
+    struct found f = { .tail = -1 };
+    unsigned kinds = 0;
+    int b = 0, run = 0, common;
+
+    if (!p->prefix || n <= 0) return f;
+    struct prefix_key key = prefix_root(p->prefix, salt);
+    for (; (b + 1) * KV_BLOCK <= n; b++) {
+        int32_t i = prefix_find(p->prefix, key, token + (size_t)b * KV_BLOCK);
+        if (i < 0) break;
+        const struct prefix_node *x = prefix_node(p->prefix, i);
+        if (has_kind(p, KV_FULL) && x->block[KV_FULL] < 0) break;
+        run = x->block[KV_WINDOW] >= 0 ? run + 1 : 0;
+        key = x->key;
+        if (window_reaches(p, (b + 1) * KV_BLOCK, run)) f.n = f.n_whole = (b + 1) * KV_BLOCK;
     }
     for (int k = 0; k < KV_KINDS; k++)
-        for (int b = from / KV_BLOCK; p->kind[k].n_block && b < blocks_for(to); b++)
-            take(&p->kind[k], slot, b);
+        if (has_kind(p, k)) kinds |= 1u << k;
+    f.tail = prefix_closest(p->prefix, key, token + (size_t)b * KV_BLOCK, n - b * KV_BLOCK, kinds,
+                            &common);
+    if (f.tail >= 0 && window_reaches(p, b * KV_BLOCK + common, run + 1))
+        f.n = b * KV_BLOCK + common;
+    else f.tail = -1;
+    return f;
+}
+
+int kvpool_match(const struct kvpool *p, const int32_t *token, int n, uint64_t salt)
+{
+    return look_up(p, token, n - 1, salt).n;
+}
+
+/* The whole blocks of what was found into a slot's tables. */
+static void adopt(struct kvpool *p, int slot, const int32_t *token, const struct found *f)
+{
+    struct slot *s = &p->slot[slot];
+    int seen = first_in_window(p, f->n);
+
+    for (int b = 0; b < f->n / KV_BLOCK; b++) {
+        int32_t i = prefix_find(p->prefix, s->last, token + (size_t)b * KV_BLOCK);
+        const struct prefix_node *x = prefix_node(p->prefix, i);
+        for (int k = 0; k < KV_KINDS; k++) {
+            if (x->block[k] < 0 || (k == KV_WINDOW && b < seen)) continue;
+            kvblocks_ref(&p->blocks, (enum kv_kind)k, x->block[k]);
+            put(p, slot, k, b, x->block[k]);
+        }
+        s->last = x->key;
+    }
+    s->n_published = f->n / KV_BLOCK;
+}
+
+/* A block of a table that others read too, or that has a name: the slot gets a copy. */
+static void own(struct kvpool *p, int slot, enum kv_kind kind, int logical)
+{
+    int32_t from = p->table[kind][slot][logical], to = take(p, kind);
+
+    memcpy(kvblocks_memory(&p->blocks, kind, to), kvblocks_memory(&p->blocks, kind, from),
+           p->blocks.kind[kind].bytes);
+    kvblocks_unref(&p->blocks, kind, from);
+    put(p, slot, kind, logical, to);
+    p->copied++;
+}
+
+/* The block in which what was found ends, as a copy. False if there is no room. */
+static bool adopt_tail(struct kvpool *p, int slot, const struct found *f)
+{
+    const struct prefix_node *x = prefix_node(p->prefix, f->tail);
+    int logical = f->n / KV_BLOCK;
+    size_t bytes = 0;
+
+    for (int k = 0; k < KV_KINDS; k++) {
+        if (!has_kind(p, k)) continue;
+        kvblocks_ref(&p->blocks, (enum kv_kind)k, x->block[k]);
+        put(p, slot, k, logical, x->block[k]);
+        bytes += p->blocks.kind[k].bytes;
+    }
+    if (bytes > kvblocks_room(&p->blocks)) return false;
+    for (int k = 0; k < KV_KINDS; k++)
+        if (has_kind(p, k)) own(p, slot, (enum kv_kind)k, logical);
+    return true;
+}
+
+int kvpool_start(struct kvpool *p, int slot, const int32_t *token, int n, uint64_t salt)
+{
+    struct found f = look_up(p, token, n - 1, salt);
+
+    if (!p->prefix) return 0;
+    p->slot[slot] = (struct slot){ .last = prefix_root(p->prefix, salt) };
+    adopt(p, slot, token, &f);
+    if (f.tail < 0 || adopt_tail(p, slot, &f)) return f.n;
+    /* Without the tail the window may need one block more: start from what is whole. */
+    kvpool_release(p, slot);
+    p->slot[slot] = (struct slot){ .last = prefix_root(p->prefix, salt) };
+    f.n = f.n_whole;
+    adopt(p, slot, token, &f);
+    return f.n;
+}
+
+/* Block b of a slot, of one kind, under the name of a node. */
+static void publish(struct kvpool *p, int slot, int kind, int b, int32_t node)
+{
+    int32_t mine = p->table[kind][slot][b];
+    int32_t *theirs = &prefix_node(p->prefix, node)->block[kind];
+
+    if (mine < 0 || mine == *theirs) return;
+    if (*theirs < 0) {
+        *theirs = mine;
+        p->blocks.kind[kind].block[mine].node = node;
+        return;
+    }
+    /* Somebody computed the same at the same time: the same bits. One copy is enough. */
+    kvblocks_ref(&p->blocks, (enum kv_kind)kind, *theirs);
+    give(p, slot, kind, b);
+    put(p, slot, kind, b, *theirs);
+    p->merged++;
+}
+
+void kvpool_publish(struct kvpool *p, int slot, const int32_t *token, int n)
+{
+    struct slot *s = &p->slot[slot];
+
+    for (int b = s->n_published; p->prefix && (b + 1) * KV_BLOCK <= n; b++) {
+        const int32_t *t = token + (size_t)b * KV_BLOCK;
+        bool any = false;
+
+        for (int k = 0; k < KV_KINDS; k++)
+            any = any || (has_kind(p, k) && p->table[k][slot][b] >= 0);
+        int32_t node = any ? prefix_get(p->prefix, s->last, t) : -1;
+        for (int k = 0; node >= 0 && k < KV_KINDS; k++)
+            if (has_kind(p, k)) publish(p, slot, k, b, node);
+        s->last = prefix_key(p->prefix, s->last, t);
+        s->n_published = b + 1;
+    }
+}
+
+/* --- growing and shrinking --- */
+
+/* Backwards, until the blocks that an earlier call has let go of. */
+static void leave_window(struct kvpool *p, int slot, int from)
+{
+    for (int b = first_in_window(p, from) - 1; has_kind(p, KV_WINDOW) && b >= 0; b--) {
+        if (p->table[KV_WINDOW][slot][b] < 0) break;
+        give(p, slot, KV_WINDOW, b);
+    }
+}
+
+/* A slot may write into a block that nobody else reads and that has no name. */
+static bool may_write(const struct kvpool *p, int kind, int32_t block)
+{
+    const struct kvblock *x = &p->blocks.kind[kind].block[block];
+
+    return x->refs == 1 && x->node < 0;
+}
+
+size_t kvpool_extend_bytes(const struct kvpool *p, int slot, int from, int to)
+{
+    size_t bytes = 0;
+
+    for (int k = 0; k < KV_KINDS; k++)
+        for (int b = from / KV_BLOCK; has_kind(p, k) && b < blocks_for(to); b++) {
+            int32_t x = p->table[k][slot][b];
+            if (x < 0 || !may_write(p, k, x)) bytes += p->blocks.kind[k].bytes;
+        }
+    return bytes;
+}
+
+bool kvpool_extend(struct kvpool *p, int slot, int from, int to)
+{
+    assert(to <= p->o.ctx && to - from <= p->o.chunk);
+    leave_window(p, slot, from);
+    if (kvpool_extend_bytes(p, slot, from, to) > kvblocks_room(&p->blocks)) return false;
+    for (int k = 0; k < KV_KINDS; k++)
+        for (int b = from / KV_BLOCK; has_kind(p, k) && b < blocks_for(to); b++) {
+            int32_t x = p->table[k][slot][b];
+            if (x < 0) put(p, slot, k, b, take(p, (enum kv_kind)k));
+            else if (!may_write(p, k, x)) own(p, slot, (enum kv_kind)k, b);
+        }
+    return true;
+}
+
+void kvpool_fork(struct kvpool *p, int from, int to, int n)
+{
+    assert(n >= p->slot[from].n_published * KV_BLOCK);
+    p->slot[to] = p->slot[from];
+    for (int k = 0; k < KV_KINDS; k++)
+        for (int b = 0; has_kind(p, k) && b < blocks_for(n); b++) {
+            int32_t x = p->table[k][from][b];
+            if (x < 0) continue;
+            kvblocks_ref(&p->blocks, (enum kv_kind)k, x);
+            put(p, to, k, b, x);
+        }
+}
+
+void kvpool_truncate(struct kvpool *p, int slot, int n)
+{
+    assert(n >= p->slot[slot].n_published * KV_BLOCK);
+    for (int k = 0; k < KV_KINDS; k++)
+        for (int b = p->slot[slot].n_block - 1; has_kind(p, k) && b >= blocks_for(n); b--)
+            give(p, slot, k, b);
+    p->slot[slot].n_block = MIN(p->slot[slot].n_block, blocks_for(n));
 }
 
 void kvpool_release(struct kvpool *p, int slot)
 {
+    /* From the end: of a chain that is not used any more the last link goes first. */
+    for (int b = p->slot[slot].n_block - 1; b >= 0; b--)
+        for (int k = 0; k < KV_KINDS; k++)
+            if (has_kind(p, k)) give(p, slot, k, b);
+    p->slot[slot] = (struct slot){ 0 };
+}
+
+void kvpool_room(const struct kvpool *p, size_t *room, size_t *block_bytes)
+{
+    *room = kvblocks_room(&p->blocks);
+    *block_bytes = 0;
     for (int k = 0; k < KV_KINDS; k++)
-        for (int b = 0; p->kind[k].n_block && b < p->n_logical; b++)
-            give(&p->kind[k], slot, b);
+        *block_bytes += p->blocks.kind[k].bytes;
+}
+
+void kvpool_stats(const struct kvpool *p, struct kvpool_stats *out)
+{
+    *out = (struct kvpool_stats){ .budget = p->blocks.budget,
+                                  .used = p->blocks.used,
+                                  .cached = p->blocks.cached,
+                                  .evicted = p->evicted,
+                                  .copied = p->copied,
+                                  .merged = p->merged };
+    for (int k = 0; k < KV_KINDS; k++) {
+        out->n_used += p->blocks.kind[k].n_used;
+        out->n_cached += p->blocks.kind[k].n_cached;
+    }
 }
 
 int kvpool_n_used(const struct kvpool *p)
 {
-    int n = 0;
+    struct kvpool_stats s;
 
-    for (int k = 0; k < KV_KINDS; k++)
-        n += p->kind[k].n_block - p->kind[k].n_free;
-    return n;
+    kvpool_stats(p, &s);
+    return s.n_used;
 }

@@ -23,6 +23,7 @@ enum brrr_status request_new(struct request **out, const struct brrr_model *m,
     for (size_t i = 0; i < n_prompt; i++)
         if (ids_push(&r->ids, prompt[i])) goto nomem;
     r->n_prompt = (int)n_prompt;
+    r->slot = -1;
     r->gen = *gen;
     if (gen->n_logprobs > 0) {
         r->top = calloc((size_t)gen->n_logprobs, sizeof(*r->top));
@@ -91,6 +92,8 @@ static bool is_stop(const struct request *r, const struct brrr_model *m, int32_t
 static void fill_timings(const struct request *r, struct engine_timings *t)
 {
     t->n_prompt = r->n_prompt;
+    t->n_cached = r->n_cached;
+    t->n_preempted = r->n_preempted;
     t->n_gen = (int)r->ids.n - r->n_prompt;
     t->queue_s = r->t_start > 0 ? r->t_start - r->t_submit : 0;
     t->prefill_s = t->n_gen > 0 ? r->t_first - r->t_start : 0;

@@ -12,6 +12,10 @@ struct request {
     struct request *next; /* in the queue of waiting requests */
     struct ids ids;       /* prompt, then what was generated  */
     int n_prompt, n_done; /* n_done: positions in the cache   */
+    int n_cached;         /* of the prompt: found in the cache          */
+    int n_match;          /* waiting: of ids, in the cache when it was last looked for */
+    int slot;             /* -1: waiting                                */
+    int n_preempted;      /* times that it had to give its blocks back  */
     int limit;            /* ids at most: prompt + n_predict, or the context */
     struct gen_params gen;
     struct detok detok;

@@ -221,9 +221,11 @@ static enum brrr_status submit_all(struct brrr_engine *e, const struct brrr_mode
 static enum brrr_status time_prefill(struct tuner *t, int n_threads, int chunk, double *seconds,
                                      struct brrr_error *err)
 {
-    struct engine_opts eo = {
-        .n_threads = n_threads, .chunk = chunk, .ctx = t->r->n_prompt + 1, .kv_type = t->o->kv_type
-    };
+    struct engine_opts eo = { .n_threads = n_threads,
+                              .chunk = chunk,
+                              .ctx = t->r->n_prompt + 1,
+                              .kv_type = t->o->kv_type,
+                              .no_prefix = true };
     struct engine_event ev[1];
     struct brrr_engine *e;
     enum brrr_status st = engine_open(&e, t->m, &eo, err);
@@ -250,7 +252,8 @@ static enum brrr_status time_decode(struct tuner *t, int n_threads, int batch, i
                               .ctx = STEPS + 2,
                               .n_parallel = batch,
                               .kv_type = t->o->kv_type,
-                              .ahead = ahead };
+                              .ahead = ahead,
+                              .no_prefix = true };
     struct engine_event ev[LIMIT_PARALLEL];
     double step[STEPS], spent = 0, t0;
     struct brrr_engine *e;

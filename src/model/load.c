@@ -147,9 +147,9 @@ void model_free(struct model *m)
 
 const char *model_profile(const struct model *m)
 {
-    static const char *const names[] = { [BRRR_PRECISION_Q8] = "q8g32x",
-                                         [BRRR_PRECISION_F32] = "f32",
-                                         [BRRR_PRECISION_BF16] = "bf16" };
+    static const char *const names[] = {
+        [BRRR_PRECISION_Q8] = "q8g32x", [BRRR_PRECISION_F32] = "f32", [BRRR_PRECISION_BF16] = "bf16"
+    };
 
     return names[m->precision];
 }

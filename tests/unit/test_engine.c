@@ -25,6 +25,7 @@ struct trace {
     float logprob[N_GEN][TOP];
     int n;
     enum brrr_finish finish;
+    int n_cached;
 };
 
 static void prompt_of(int32_t *id, int n, int which)
@@ -53,16 +54,13 @@ static uint64_t submit(struct brrr_engine *e, int which)
     return id;
 }
 
-static void run(const struct brrr_model *m, const struct engine_opts *o, int n_request,
-                struct trace *trace)
+/* Requests 0.. all at once, to their end. */
+static void round_of(struct brrr_engine *e, int n_request, struct trace *trace)
 {
     struct engine_event ev[LIMIT_PARALLEL];
     uint64_t id[8];
-    struct brrr_engine *e;
-    struct brrr_error err;
     int n;
 
-    if (engine_open(&e, m, o, &err)) fail_msg("%s", err.text);
     memset(trace, 0, (size_t)n_request * sizeof(*trace));
     for (int i = 0; i < n_request; i++)
         id[i] = submit(e, i);
@@ -76,7 +74,18 @@ static void run(const struct brrr_model *m, const struct engine_opts *o, int n_r
                     t->logprob[t->n][k] = ev[i].top[k].logprob;
                 t->n++;
                 t->finish = ev[i].finish;
+                t->n_cached += ev[i].timings.n_cached;
             }
+}
+
+static void run(const struct brrr_model *m, const struct engine_opts *o, int n_request,
+                struct trace *trace)
+{
+    struct brrr_engine *e;
+    struct brrr_error err;
+
+    if (engine_open(&e, m, o, &err)) fail_msg("%s", err.text);
+    round_of(e, n_request, trace);
     brrr_engine_close(e);
 }
 
@@ -112,6 +121,108 @@ static void same_bits_everywhere(const struct tiny_spec *spec, enum brrr_precisi
         assert_int_equal(want[r].finish, BRRR_FINISH_LENGTH);
     }
     tiny_close(&m, &t);
+}
+
+/* Twice in one engine: the second time almost all of the prompts is in the cache. */
+static void same_bits_from_the_cache(void **state)
+{
+    static const struct tiny_spec specs[] = { { "llama", 2, 0, 256, QT_Q4_1 },
+                                              { "gemma3", 7, 33, 256, QT_Q4_1 } };
+    static const int chunks[] = { 7, 64, 256 };
+    struct trace want[3], got[3];
+    struct brrr_engine *e;
+    struct brrr_model m;
+    struct tiny t;
+
+    (void)state;
+    for (size_t s = 0; s < COUNT(specs); s++) {
+        struct engine_opts o = { .n_threads = 2, .ctx = 256, .n_parallel = 2, .no_prefix = true };
+        tiny_open(&m, &t, &specs[s], false);
+        run(&m, &o, 3, want);
+        o.no_prefix = false;
+        for (size_t c = 0; c < COUNT(chunks); c++) {
+            o.chunk = chunks[c];
+            assert_int_equal(engine_open(&e, &m, &o, NULL), BRRR_OK);
+            for (int again = 0; again < 3; again++) {
+                round_of(e, 3, got);
+                for (int r = 0; r < 3; r++) {
+                    if (again) assert_true(got[r].n_cached >= N_PROMPT - 40 * r - KV_BLOCK);
+                    got[r].n_cached = 0;
+                }
+                assert_memory_equal(got, want, sizeof(want));
+            }
+            brrr_engine_close(e);
+        }
+        tiny_close(&m, &t);
+    }
+}
+
+enum { LONG_GEN = 130, LONG_PROMPT = 30, MANY = 5 };
+
+/* MANY short prompts with long answers; log-probabilities of the chosen tokens. Times preempted. */
+static int long_answers(struct brrr_engine *e, struct sample_logprob out[MANY][LONG_GEN])
+{
+    static struct gen_params g;
+    struct engine_event ev[LIMIT_PARALLEL];
+    int32_t prompt[LONG_PROMPT];
+    int n, at[MANY] = { 0 }, preempted = 0;
+    uint64_t id[MANY];
+
+    gen_params_init(&g);
+    g.n_predict = LONG_GEN;
+    g.n_logprobs = 0;
+    g.ignore_eos = true;
+    for (int i = 0; i < MANY; i++) {
+        prompt_of(prompt, LONG_PROMPT, i / 2); /* two and two are alike */
+        g.sample.seed = (uint64_t)i;
+        assert_int_equal(engine_submit(e, prompt, LONG_PROMPT, &g, &id[i], NULL), BRRR_OK);
+    }
+    while ((n = engine_poll(e, ev, LIMIT_PARALLEL)) >= 0)
+        for (int i = 0; i < n; i++)
+            for (int r = 0; r < MANY; r++) {
+                if (ev[i].id != id[r]) continue;
+                out[r][at[r]++] = ev[i].chosen;
+                preempted += ev[i].timings.n_preempted;
+            }
+    for (int r = 0; r < MANY; r++)
+        assert_int_equal(at[r], LONG_GEN);
+    return preempted;
+}
+
+/* Far too little cache for what runs at once: some give way, and their answers do not change. */
+static void same_bits_when_room_is_short(void **state)
+{
+    static const struct tiny_spec specs[] = { { "llama", 2, 0, 256, QT_Q4_1 },
+                                              { "gemma3", 7, 33, 256, QT_Q4_1 } };
+    static struct sample_logprob want[MANY][LONG_GEN], got[MANY][LONG_GEN];
+    struct brrr_engine *e;
+    struct brrr_model m;
+    struct tiny t;
+
+    (void)state;
+    for (size_t s = 0; s < COUNT(specs); s++)
+        for (int prefix = 0, preempted = 0; prefix < 2; prefix++) {
+            struct engine_opts o = { .n_threads = 2, .ctx = 170, .no_prefix = true };
+            struct kvpool_opts k = { .ctx = 170, .n_slot = 1, .chunk = 16 };
+
+            tiny_open(&m, &t, &specs[s], false);
+            assert_int_equal(engine_open(&e, &m, &o, NULL), BRRR_OK);
+            assert_int_equal(long_answers(e, want), 0);
+            brrr_engine_close(e);
+            o.chunk = 16;
+            o.n_parallel = MANY - 1;
+            /* Without names a tight one, so that somebody must give way. */
+            o.kv_bytes = (prefix ? 8 : 5) * kvpool_bytes(&m.model->hp, &k) / 4;
+            o.no_prefix = !prefix;
+            assert_int_equal(engine_open(&e, &m, &o, NULL), BRRR_OK);
+            for (int again = 0; again < 2; again++) {
+                preempted += long_answers(e, got);
+                assert_memory_equal(got, want, sizeof(want));
+            }
+            if (s == 0 && !prefix) assert_true(preempted > 0);
+            brrr_engine_close(e);
+            tiny_close(&m, &t);
+        }
 }
 
 static void same_bits_llama(void **state)
@@ -427,6 +538,8 @@ static void blocks_balance(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(same_bits_from_the_cache),
+        cmocka_unit_test(same_bits_when_room_is_short),
         cmocka_unit_test(same_bits_llama),
         cmocka_unit_test(same_bits_with_windows),
         cmocka_unit_test(a_wide_window_changes_nothing),

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * kvblocks.h - the physical blocks of the KV cache: one budget of bytes, counts of users.
+ *
+ * A block holds KV_BLOCK positions of all layers of one kind (kv_view.h). It is
+ *   free    nobody's
+ *   used    by as many tables as `refs` says
+ *   cached  by nobody, but what it holds has a name (prefix.h: `node`): it is given
+ *           up, the one that was let go of first, when room is needed
+ * Kinds have blocks of their own sizes out of the same budget: each has numbers for
+ * as many blocks as the whole budget holds, and pages that were never touched cost
+ * nothing.
+ * Source: Kwon et al., arXiv:2309.06180, section 4.
+ *
+ * Owned by: the engine's thread.
+ */
+#ifndef ENGINE_KVBLOCKS_H
+#define ENGINE_KVBLOCKS_H
+
+#include "base/mem.h"
+#include "model/kv_view.h"
+
+struct kvblock {
+    int32_t refs, node;     /* node -1: what it holds has no name  */
+    int32_t older, younger; /* of the cached ones of its kind; -1  */
+    uint64_t let_go;        /* when it became cached               */
+};
+
+struct kvblocks_kind {
+    size_t bytes; /* of a block; 0: the model has no layer of this kind */
+    int n, n_free, n_used, n_cached;
+    uint8_t *base;
+    int32_t *free_list; /* [n_free] of [n] */
+    struct kvblock *block;
+    int32_t oldest, youngest;
+};
+
+struct kvblocks {
+    size_t budget, used, cached; /* bytes */
+    uint64_t now;                /* counts what was let go of */
+    struct kvblocks_kind kind[KV_KINDS];
+    struct arena mem;
+};
+
+/* bytes: of a block of each kind; budget: at least one block of each. */
+enum brrr_status kvblocks_init(struct kvblocks *b, const size_t bytes[KV_KINDS], size_t budget,
+                               struct brrr_error *err);
+void kvblocks_fini(struct kvblocks *b); /* zeroed is allowed */
+
+/* Bytes that can still come into use, cached ones given up. */
+static inline size_t kvblocks_room(const struct kvblocks *b)
+{
+    return b->budget - b->used;
+}
+
+/* True if a block of this kind can be taken only after one that is cached was given up: *kind and
+ * *block are the one. */
+bool kvblocks_must_evict(const struct kvblocks *b, enum kv_kind want, enum kv_kind *kind,
+                         int32_t *block);
+/* Give up a cached block; it is free then. The caller has taken its name away. */
+void kvblocks_evict(struct kvblocks *b, enum kv_kind kind, int32_t block);
+/* A free block, with one user. There must be one, and room for it. */
+int32_t kvblocks_take(struct kvblocks *b, enum kv_kind kind);
+/* One more user; one less. */
+void kvblocks_ref(struct kvblocks *b, enum kv_kind kind, int32_t block);
+void kvblocks_unref(struct kvblocks *b, enum kv_kind kind, int32_t block);
+
+static inline uint8_t *kvblocks_memory(const struct kvblocks *b, enum kv_kind kind, int32_t block)
+{
+    return b->kind[kind].base + (size_t)block * b->kind[kind].bytes;
+}
+
+#endif

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_kvpool.c - the KV cache's blocks: prefixes found to the token, sharing, copying,
+ * eviction, and that a slot always reads what was computed for its own tokens.
+ *
+ * No model runs. A position's "computed" value is a hash of all tokens up to it, kept
+ * where the first layer of each kind keeps that position; whatever a slot may read must
+ * hold it.
+ */
+#include "engine/engine.h"
+#include "engine/kvpool.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+enum { CTX = 400, CHUNK = 64, SLOTS = 6, WINDOW = 40 };
+
+static const struct hparams local_and_global = {
+    .n_layer = 6, .n_head = 1, .n_kv = 1, .d_k = 16, .d_v = 16, .window = WINDOW, .window_period = 3
+};
+static const struct hparams global_only = {
+    .n_layer = 2, .n_head = 1, .n_kv = 1, .d_k = 16, .d_v = 16
+};
+
+struct seq {
+    int32_t token[CTX];
+    int n, done; /* tokens; positions computed */
+    bool live;
+};
+
+struct world {
+    struct hparams hp;
+    struct kvpool *p;
+    struct seq seq[SLOTS];
+    uint64_t seed;
+};
+
+/* From 0 to n - 1. */
+static uint32_t rnd(struct world *w, uint32_t n)
+{
+    w->seed = w->seed * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)(w->seed >> 33) % n;
+}
+
+static struct kvpool *pool(const struct hparams *hp, size_t budget, bool no_prefix)
+{
+    struct kvpool_opts o = { .kv_type = KV_F32,
+                             .ctx = CTX,
+                             .n_slot = SLOTS,
+                             .chunk = CHUNK,
+                             .budget = budget,
+                             .secret = 7,
+                             .no_prefix = no_prefix };
+    struct kvpool *p;
+
+    assert_int_equal(kvpool_new(&p, hp, &o, NULL), BRRR_OK);
+    return p;
+}
+
+/* Where the value of a position is kept, in the first layer of a kind; NULL: not there. */
+static uint64_t *cell(const struct world *w, int kind, int slot, int pos)
+{
+    const struct kv_view *v = kvpool_view(w->p);
+    int32_t block = v->table[kind][slot][pos / KV_BLOCK];
+
+    for (int l = 0; l < w->hp.n_layer && block >= 0; l++)
+        if ((int)v->layer[l].kind == kind)
+            return (uint64_t *)(void *)(v->layer[l].base +
+                                        (size_t)block * v->layer[l].block_stride +
+                                        (size_t)(pos % KV_BLOCK) * sizeof(uint64_t));
+    return NULL;
+}
+
+static uint64_t value(const struct seq *s, int pos)
+{
+    uint64_t h = 1469598103934665603u;
+
+    for (int i = 0; i <= pos; i++)
+        h = (h ^ (uint64_t)(uint32_t)s->token[i]) * 1099511628211u + 1;
+    return h;
+}
+
+static bool has_kind(const struct world *w, int kind)
+{
+    for (int l = 0; l < w->hp.n_layer; l++)
+        if ((int)model_kv_kind(&w->hp, l) == kind) return true;
+    return false;
+}
+
+/* Everything that a query at position `done` may read. */
+static void check_slot(const struct world *w, int slot)
+{
+    const struct seq *s = &w->seq[slot];
+
+    for (int k = 0; k < KV_KINDS; k++)
+        for (int pos = k == KV_WINDOW ? MAX(0, s->done - WINDOW + 1) : 0;
+             has_kind(w, k) && pos < s->done; pos++) {
+            const uint64_t *c = cell(w, k, slot, pos);
+            assert_non_null(c);
+            assert_true(*c == value(s, pos));
+        }
+}
+
+/* Compute up to `to`; false: no room. */
+static bool compute(struct world *w, int slot, int to)
+{
+    struct seq *s = &w->seq[slot];
+
+    if (!kvpool_extend(w->p, slot, s->done, to)) return false;
+    for (int k = 0; k < KV_KINDS; k++)
+        for (int pos = s->done; has_kind(w, k) && pos < to; pos++)
+            *cell(w, k, slot, pos) = value(s, pos);
+    s->done = to;
+    return true;
+}
+
+static int start(struct world *w, int slot)
+{
+    struct seq *s = &w->seq[slot];
+
+    s->live = true;
+    s->done = kvpool_start(w->p, slot, s->token, s->n, 0);
+    return s->done;
+}
+
+static void sequence(struct seq *s, int n, int which, int from)
+{
+    s->n = n;
+    for (int i = 0; i < n; i++)
+        s->token[i] = i < from ? i : 1000 * which + i;
+}
+
+static void prefixes_are_found_to_the_token(void **state)
+{
+    const struct hparams *models[] = { &local_and_global, &global_only };
+
+    (void)state;
+    for (size_t m = 0; m < COUNT(models); m++) {
+        struct world w = { .hp = *models[m], .p = pool(models[m], 0, false) };
+        sequence(&w.seq[0], 219, 1, 219);
+        assert_int_equal(start(&w, 0), 0);
+        while (w.seq[0].done < 219) {
+            assert_true(compute(&w, 0, MIN(w.seq[0].done + CHUNK, 219)));
+            kvpool_publish(w.p, 0, w.seq[0].token, w.seq[0].done);
+        }
+        kvpool_release(w.p, 0);
+        assert_int_equal(kvpool_n_used(w.p), 0);
+        /* 6 whole blocks were published; the 27 tokens after them were not. */
+        assert_int_equal(start(&w, 0), 192);
+        check_slot(&w, 0);
+        /* 100 in common: 3 blocks and 4 tokens of the next one, which is copied. */
+        sequence(&w.seq[1], 150, 2, 100);
+        assert_int_equal(kvpool_match(w.p, w.seq[1].token, 150, 0), 100);
+        assert_int_equal(start(&w, 1), 100);
+        check_slot(&w, 1);
+        assert_true(compute(&w, 1, 150));
+        check_slot(&w, 0);
+        check_slot(&w, 1);
+        /* A prompt that is there as a whole: its last token is computed. */
+        sequence(&w.seq[2], 192, 1, 192);
+        assert_int_equal(start(&w, 2), 191);
+        assert_true(compute(&w, 2, 192));
+        check_slot(&w, 2);
+        /* Another salt shares nothing. */
+        assert_int_equal(kvpool_match(w.p, w.seq[1].token, 150, 1), 0);
+        kvpool_free(w.p);
+    }
+}
+
+static void without_prefixes_nothing_is_found(void **state)
+{
+    struct world w = { .hp = global_only, .p = pool(&global_only, 0, true) };
+
+    (void)state;
+    sequence(&w.seq[0], 64, 1, 64);
+    assert_int_equal(start(&w, 0), 0);
+    assert_true(compute(&w, 0, 64));
+    kvpool_publish(w.p, 0, w.seq[0].token, 64);
+    kvpool_release(w.p, 0);
+    assert_int_equal(start(&w, 0), 0);
+    kvpool_free(w.p);
+}
+
+static void the_same_computed_twice_is_kept_once(void **state)
+{
+    struct world w = { .hp = local_and_global, .p = pool(&local_and_global, 0, false) };
+    struct kvpool_stats s;
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        sequence(&w.seq[i], 64, 1, 64);
+        start(&w, i);
+    }
+    for (int i = 0; i < 2; i++)
+        assert_true(compute(&w, i, 64));
+    int before = kvpool_n_used(w.p);
+    for (int i = 0; i < 2; i++)
+        kvpool_publish(w.p, i, w.seq[i].token, 64);
+    kvpool_stats(w.p, &s);
+    assert_int_equal(s.n_used, before / 2);
+    assert_true(s.merged > 0);
+    check_slot(&w, 0);
+    check_slot(&w, 1);
+    kvpool_free(w.p);
+}
+
+/* Prompts over three tokens, so that they often begin alike. */
+static void new_sequence(struct world *w, int slot)
+{
+    struct seq *s = &w->seq[slot];
+    int other = (int)rnd(w, SLOTS), keep = (int)rnd(w, (uint32_t)MAX(1, w->seq[other].n + 1));
+
+    s->n = keep + 1 + (int)rnd(w, 120);
+    s->n = MIN(s->n, CTX);
+    if (other != slot) memcpy(s->token, w->seq[other].token, (size_t)MIN(keep, s->n) * 4);
+    for (int i = MIN(keep, s->n); i < s->n; i++)
+        s->token[i] = (int32_t)rnd(w, 3);
+    start(w, slot);
+}
+
+static void fork_slot(struct world *w, int slot)
+{
+    for (int to = 0; to < SLOTS; to++) {
+        if (w->seq[to].live) continue;
+        kvpool_fork(w->p, slot, to, w->seq[slot].done);
+        w->seq[to] = w->seq[slot];
+        return;
+    }
+}
+
+/* Positions are computed ahead and taken back, as drafts are. */
+static void draft(struct world *w, int slot)
+{
+    struct seq *s = &w->seq[slot];
+    int done = s->done, to = done + 1 + (int)rnd(w, 12);
+
+    to = MIN(to, CTX);
+    if (done == CTX || done < s->n) return;
+    for (int i = s->n; i < to; i++)
+        s->token[i] = (int32_t)rnd(w, 3);
+    s->n = MAX(s->n, to);
+    if (!compute(w, slot, to)) {
+        s->n = done;
+        return;
+    }
+    s->n = s->done = done + 1 + (int)rnd(w, (uint32_t)(to - done));
+    kvpool_truncate(w->p, slot, s->done);
+    kvpool_publish(w->p, slot, s->token, s->done);
+}
+
+static void act(struct world *w, int slot)
+{
+    struct seq *s = &w->seq[slot];
+    uint32_t what = rnd(w, 16);
+
+    if (!s->live) {
+        new_sequence(w, slot);
+    } else if (what == 0 || s->done >= CTX - 1) {
+        kvpool_release(w->p, slot);
+        s->live = false;
+    } else if (what == 1) {
+        fork_slot(w, slot);
+    } else if (s->done < s->n) {
+        int n = 1 + (int)rnd(w, CHUNK); /* not inside MIN(): that would draw twice */
+        if (compute(w, slot, MIN(s->n, s->done + n))) kvpool_publish(w->p, slot, s->token, s->done);
+    } else {
+        draft(w, slot);
+    }
+}
+
+static void random_life(const struct hparams *hp, size_t budget, uint64_t seed, int steps)
+{
+    struct world *w = calloc(1, sizeof(*w));
+    struct kvpool_stats s;
+
+    assert_non_null(w);
+    w->hp = *hp;
+    w->seed = seed;
+    w->p = pool(hp, budget, false);
+    for (int i = 0; i < steps; i++) {
+        int slot = (int)rnd(w, SLOTS);
+        act(w, slot);
+        for (int j = 0; j < SLOTS; j++)
+            if (w->seq[j].live && (j == slot || i % 16 == 0)) check_slot(w, j);
+        kvpool_stats(w->p, &s);
+        assert_true(s.used + s.cached <= s.budget);
+    }
+    assert_true(s.copied > 0 && s.evicted > 0);
+    for (int j = 0; j < SLOTS; j++)
+        if (w->seq[j].live) kvpool_release(w->p, j);
+    assert_int_equal(kvpool_n_used(w->p), 0);
+    kvpool_free(w->p);
+    free(w);
+}
+
+static void a_slot_reads_what_was_computed_for_it(void **state)
+{
+    struct kvpool_opts o = { .kv_type = KV_F32, .ctx = CTX, .n_slot = SLOTS, .chunk = CHUNK };
+
+    (void)state;
+    for (uint64_t seed = 1; seed <= 4; seed++) {
+        random_life(&local_and_global, kvpool_bytes(&local_and_global, &o) / 3, seed, 4000);
+        random_life(&global_only, kvpool_bytes(&global_only, &o) / 3, seed, 4000);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(prefixes_are_found_to_the_token),
+        cmocka_unit_test(without_prefixes_nothing_is_found),
+        cmocka_unit_test(the_same_computed_twice_is_kept_once),
+        cmocka_unit_test(a_slot_reads_what_was_computed_for_it),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
