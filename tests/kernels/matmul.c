@@ -42,9 +42,13 @@ static void job_init(struct ktest *t, struct job *j, int kind)
     float *x = kind == 2 ? kt_f32_hard(t, (size_t)j->m * (size_t)j->k)
                          : kt_f32(t, (size_t)j->m * (size_t)j->k);
 
+    if (kind == 2 && j->m % 2) q8_edges(t, x, (size_t)j->m * (size_t)j->k);
+    /* codes of +-127; then some with the largest far value beside them */
     if (kind == 3)
         for (int i = 0; i < j->m * j->k; i++)
             x[i] = x[i] < 0 ? -1.0f : 1.0f;
+    for (int i = kt_int(t, 0, 31); kind == 3 && i < j->m * j->k; i += 32 * kt_int(t, 1, 3))
+        x[i] *= 128;
     for (int i = 0; kind < 2 && i < j->m * j->k; i += 29) /* far values; or two, which are none */
         x[i] *= 40;
     j->ld = (size_t)j->n + (size_t)kt_int(t, 0, 5);

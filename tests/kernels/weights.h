@@ -16,6 +16,9 @@ uint8_t *weights_pack(struct ktest *t, enum qtype qt, const uint8_t *src, int n_
 /* x [m][width] to packed activations. */
 void q8_pack_all(const struct kernels *k, void *dst, const float *x, int m, int width);
 
+/* Every 32 of x are a block at the edges of what q8_pack defines, NaNs and infinities included. */
+void q8_edges(struct ktest *t, float *x, size_t n);
+
 /* Value c of row i of packed activations [m][k] in steps of its scale, which goes to *sx. */
 int q8_value(const void *packed, int m, int k, int i, int c, float *sx);
 
