@@ -124,11 +124,32 @@ static void test_gemma3(void **state)
     flip_everywhere(FOLDER "gemma3.gguf");
 }
 
+/* A number from a caller of the library is no index before it is known to be one. */
+static void test_unknown_precision(void **state)
+{
+    static const int wrong[] = { -1, BRRR_PRECISION_BF16 + 1, 1 << 30 };
+    struct file f = read_model(FOLDER "llama.gguf");
+    struct brrr_error err;
+    struct model_plan plan;
+    struct gguf *g;
+
+    (void)state;
+    assert_int_equal(gguf_open_memory(&g, f.b, f.n, "m.gguf", &err), BRRR_OK);
+    for (size_t i = 0; i < COUNT(wrong); i++) {
+        assert_int_equal(model_check(g, (enum brrr_precision)wrong[i], &plan, &err),
+                         BRRR_E_UNSUPPORTED);
+        require_message(&err, i);
+    }
+    gguf_close(g);
+    free(f.b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_llama),
         cmocka_unit_test(test_gemma3),
+        cmocka_unit_test(test_unknown_precision),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
