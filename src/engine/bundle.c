@@ -26,6 +26,11 @@ enum brrr_status brrr_model_open(struct brrr_model **out, const char *path,
         st = fail(err, BRRR_E_LIMIT, "%d threads: 1 to %d are possible", n_threads, LIMIT_THREADS);
         goto error;
     }
+    if ((unsigned)opts->precision > BRRR_PRECISION_BF16) {
+        st = fail(err, BRRR_E_UNSUPPORTED, "precision %d: 0 to %d are possible",
+                  (int)opts->precision, BRRR_PRECISION_BF16);
+        goto error;
+    }
     if ((st = gguf_open(&b->file, path, err))) goto error;
     if ((st = model_check(b->file, mo.precision, NULL, err))) goto error;
     if (tokenizer_present(b->file) && (st = tokenizer_open(&b->tok, b->file, err))) goto error;

@@ -124,9 +124,27 @@ static void test_gemma3(void **state)
     flip_everywhere(FOLDER "gemma3.gguf");
 }
 
+/* A number from outside, which tables are indexed by. */
+static void test_precision(void **state)
+{
+    static const enum brrr_precision wrong[] = { (enum brrr_precision)3,
+                                                 (enum brrr_precision) - 1 };
+    struct brrr_error err;
+    struct brrr_model *m;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        struct brrr_model_opts o = { .precision = wrong[i], .n_threads = 1 };
+        assert_int_equal(brrr_model_open(&m, FOLDER "llama.gguf", &o, &err), BRRR_E_UNSUPPORTED);
+        assert_null(m);
+        assert_non_null(strstr(err.text, ": 0 to 2 are possible"));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_precision),
         cmocka_unit_test(test_llama),
         cmocka_unit_test(test_gemma3),
     };
