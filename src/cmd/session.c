@@ -89,7 +89,7 @@ bool session_plan(struct engine_opts *eo, const struct options *o, const struct 
         return false;
     }
     if (eo->n_threads > 0 && eo->chunk > 0) {
-        if (o->verbose) fputs("plan: not used, options say all of it\n", stderr);
+        if (o->verbose) fputs("plan: not used, options say threads and chunk\n", stderr);
         return false;
     }
     /* One number for both was asked for: no plan in between. */

@@ -15,9 +15,10 @@ int session_open(struct brrr_model **m, const struct options *o);
 int session_engine_opts(struct engine_opts *eo, const struct options *o);
 
 /*
- * Fill what the options left open in *eo (threads, chunk) from the plan that `brrr tune` stored for
- * this model and machine; with -v say what comes of it. True if a field of a plan was used. One
- * that can not be used is one line on stderr, and the defaults hold.
+ * Fill what the options left open in *eo (threads, chunk, prefetch distance) from the plan that
+ * `brrr tune` stored for this model and machine; with -v say what comes of it. True if a field of a
+ * plan was used. Where options say threads and chunk none is: the distance was measured with the
+ * plan's threads. One that can not be used is one line on stderr, and the defaults hold.
  */
 bool session_plan(struct engine_opts *eo, const struct options *o, const struct brrr_model *m);
 

@@ -64,8 +64,7 @@ struct step_work machine_step_work(const struct model *m, const struct step_shap
 /* Add the work of one more step. */
 void machine_add_work(struct step_work *sum, const struct step_work *w);
 
-/* The peak that the matrices of such a step are held against, and its name ("int8"); may be NULL.
- */
+/* The peak that the matrices of such a step are held against; its name ("int8") unless NULL. */
 double machine_peak(const struct machine_limits *l, const struct step_work *w, const char **name);
 
 /* The roofline's bound: seconds that a step takes at least. */

@@ -16,7 +16,7 @@
  *     int8  far[T][4]    a far value: what word far_word has besides, in units of FAR_STEP
  *     int32 far_word[T]  0..7; 0 and zeros in far: the block has no far value
  *
- * A far value is one that stands alone, more than eight times as large as any other of its block.
+ * A far value is one that stands alone, at least eight times as large as any other of its block.
  * It would cost all others three bits; so the scale is made for the others, and it has two codes,
  * one of them in far. The sums above count both. Four values of one row are one broadcast: a kernel
  * multiplies them with the same four k of 16 weight rows. neg, shifted by the zero point, is where

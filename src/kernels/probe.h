@@ -12,9 +12,10 @@
  *   dot8  sum[row][vector][lane] += codes[b][step][vector][lane][0..4) . x[b][step][row][0..4):
  *         unsigned codes up to 15, which every instruction set multiplies at its best speed, times
  *         int8 of at least -127. Exact up to PROBE_DOT8_BLOCKS blocks.
- *   fma   y[row][vector][lane] = fma(w[b][step][vector][lane], x[b][step][row], the same), from
- * zero bf16  y[row][vector][lane] = bf16_dot(the same, w[b][step][vector][lane], x[b][step][row])
- *         (c/bf16.h), from zero
+ *   fma   y[row][vector][lane] = fma(w[b][step][vector][lane], x[b][step][row], the same),
+ *         from zero
+ *   bf16  y[row][vector][lane] = bf16_dot(the same, w[b][step][vector][lane], x[b][step][row]),
+ *         from zero (c/bf16.h)
  *   read  sum[i % 8] += word i of 8 bytes, modulo 2^64
  */
 #ifndef KERNELS_PROBE_H

@@ -234,7 +234,7 @@ enum brrr_status bind_plan(struct binder *b, const struct gguf *g, enum brrr_pre
     enum brrr_status st;
 
     *b = (struct binder){ .g = g, .precision = precision };
-    if (precision < BRRR_PRECISION_Q8 || precision > BRRR_PRECISION_BF16)
+    if ((unsigned)precision > BRRR_PRECISION_BF16)
         return fail(err, BRRR_E_UNSUPPORTED, "%s: precision %d is none of enum brrr_precision",
                     gguf_path(g), (int)precision);
     if ((st = find_arch(b, err))) return st;

@@ -8,9 +8,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "text/encode.h"
-
 #include "base/utf8.h"
+#include "text/encode.h"
 
 /* Bytes that one call looks at: a token behind an unfinished character. */
 static size_t bytes_in(const struct tokenizer *t)

@@ -163,7 +163,7 @@ def test_bench_says_whether_there_is_a_plan(brrr, cache, tuned, tmp_path):
     assert p.returncode == OK and b"no plan of brrr tune" in p.stdout  # nothing of it was used
     assert b"plan: not used" in p.stderr
     p = brrr([*args, "-t", "1", "-v"], env={"XDG_CACHE_HOME": cache})
-    assert f"plan: 1 threads to read, 1 to decode, chunk {tuned['plan']['chunk']} (" \
-        in p.stderr.decode()
+    assert (f"plan: 1 threads to read, 1 to decode, chunk {tuned['plan']['chunk']}, "
+            f"prefetch {tuned['plan']['prefetch_bytes']} (") in p.stderr.decode()
     p = brrr(args, env={"XDG_CACHE_HOME": tmp_path})
     assert p.returncode == OK and b"no plan of brrr tune" in p.stdout

@@ -63,11 +63,11 @@ static void reads_are_as_large_as_the_weights(void **state)
 
     (void)state;
     assert_int_equal(pool_new(&pool, 2, NULL), BRRR_OK);
-    tiny_open(&m, &t, &(struct tiny_spec){ "llama", 2, 0, 256, QT_Q4_1 }, false);
+    tiny_open(&m, &t, &(struct tiny_spec){ "llama", 2, 0, 256, QT_Q4_1 }, BRRR_PRECISION_Q8);
     machine_measure_model(&l, pool, m.model);
     near(l.read_bytes, (double)m.model->weights.used);
     tiny_close(&m, &t);
-    tiny_open(&m, &t, &(struct tiny_spec){ "llama", 2, 0, 256, QT_Q4_1 }, true);
+    tiny_open(&m, &t, &(struct tiny_spec){ "llama", 2, 0, 256, QT_Q4_1 }, BRRR_PRECISION_F32);
     machine_measure_model(&l, pool, m.model);
     near(l.read_bytes, (double)(2 * LAYER + HEAD) * 20 / 32);
     assert_true(l.read > 0);
