@@ -34,11 +34,11 @@ is_model() {
 }
 
 # True if this command line ends up with the default model: -m, BRRR_MODEL or an operand may name
-# another one. An operand of `chat` can also be the value of an option, so it has to be a model.
+# another one. An operand of `chat` or `tune` can also be the value of an option, so it has to be a model.
 needs_default() {
     verb=$1
     case $verb in
-    chat | run | tokenize | template | logits | ppl | inspect | bench) ;;
+    chat | run | tokenize | template | logits | ppl | inspect | bench | tune) ;;
     *) return 1 ;;
     esac
     shift
@@ -53,7 +53,7 @@ needs_default() {
         inspect:--tensor) [ $# -eq 1 ] || shift ;;
         *:-*) ;;
         inspect:*) given=$1 ;;
-        chat:*) if is_model "$1"; then given=$1; fi ;;
+        chat:* | tune:*) if is_model "$1"; then given=$1; fi ;;
         esac
         shift
     done

@@ -7,7 +7,8 @@
 # compared with itself only). For each, `brrr ppl --precision f32 --kl-base` over bench/quality.txt
 # gives the reference, and the KL divergence of brrr's default mode and of llama.cpp from it, on
 # the same ids, is written into the table of docs/quality.md and bench/results/quality.json.
-# Exit code 1 if brrr is further away than llama.cpp's better choice of flash attention anywhere.
+# Exit code 1 if brrr is further away than llama.cpp's better choice of flash attention anywhere,
+# by more than twice the error of the difference.
 #
 #   -m, --model FILE     (repeatable; default: what run.sh and test.sh fetched)
 #   -f, --formats LIST   default: all that bench/quants.py makes

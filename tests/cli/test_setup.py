@@ -95,6 +95,7 @@ def test_run_sh_leaves_stdout_to_the_verb(brrr, tmp_path):
     ["sample", "--jsonl"], ["run", "--help"], ["nonsense"], ["run", "-m", "/nowhere", "-p", "x"],
     ["run", "-m/nowhere", "-p", "x"], ["run", "--model=/nowhere", "-p", "x"],
     ["template", "--template-file", "/nowhere"], ["inspect", "/nowhere", "--tensor", "x"],
+    ["tune", "--help"], ["tune", "-m", "/nowhere"],
 ])
 def test_run_sh_fetches_no_model_in_vain(brrr, tmp_path, args):
     p = run(ROOT / "run.sh", *args, env=offline(tmp_path))
@@ -109,7 +110,8 @@ def test_run_sh_obeys_the_environment(brrr, tmp_path):
 
 
 @pytest.mark.parametrize("args", [["run", "-p", "x"], [], ["-n", "4"], ["run", "-m", "default"],
-                                  ["run", "/nowhere"], ["inspect", "--tensor"]])
+                                  ["run", "/nowhere"], ["inspect", "--tensor"],
+                                  ["tune"], ["tune", "-t", "1"]])
 def test_run_sh_without_model_and_network(brrr, tmp_path, args):
     p = run(ROOT / "run.sh", *args, env=offline(tmp_path))
     assert p.returncode == 5 and p.stdout == b"" and b"could not download" in p.stderr
