@@ -157,6 +157,22 @@ static int draw(const char *path, const struct tune_result *r, const struct brrr
     return EXIT_DISK;
 }
 
+/* Decoding differs by a few percent on a machine at rest. */
+static const double DISTURBED = 1.5;
+
+static void warn_if_disturbed(const struct tune_result *r)
+{
+    double least, most;
+
+    tune_decode_range(r, &least, &most);
+    if (most < DISTURBED * least) return;
+    fprintf(stderr,
+            "brrr tune: decoding one sequence came to %.0f and to %.0f tok/s within this run: "
+            "something "
+            "else had the processors, and the plan may be wrong; run it again on a quiet machine\n",
+            least, most);
+}
+
 static int show(const struct options *o, const struct tune_result *r, const struct brrr_model *m)
 {
     char path[PLAN_PATH], buf[PLAN_PATH];
@@ -164,6 +180,7 @@ static int show(const struct options *o, const struct tune_result *r, const stru
     const char *plan = plan_path(path, m) ? path : NULL;
     int code = EXIT_OK;
 
+    warn_if_disturbed(r);
     if (plan_write(&r->plan, m, &err)) {
         cmd_fail(&err);
         code = EXIT_DISK;

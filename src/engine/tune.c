@@ -42,6 +42,24 @@ static enum brrr_status advance(struct tuner *t, struct brrr_error *err)
 
 /* --- choices --- */
 
+void tune_decode_range(const struct tune_result *r, double *least, double *most)
+{
+    double rate[3] = { 0 };
+
+    for (int i = 0; i < r->n_threads; i++)
+        if (r->threads[i].n == r->plan.n_threads_decode) rate[0] = r->threads[i].decode;
+    for (int i = 0; i < r->n_ahead; i++)
+        if (r->ahead[i].bytes == r->plan.ahead) rate[1] = r->ahead[i].tok_s;
+    if (r->n_batch > 0 && r->batch[0].step_s > 0) rate[2] = r->batch[0].n / r->batch[0].step_s;
+    *least = 0;
+    *most = 0;
+    for (size_t i = 0; i < COUNT(rate); i++) {
+        if (rate[i] <= 0) continue;
+        *most = MAX(*most, rate[i]);
+        *least = *least > 0 ? MIN(*least, rate[i]) : rate[i];
+    }
+}
+
 int tune_thread_list(int list[TUNE_THREADS], int n)
 {
     int n_list = MIN(n, TUNE_THREADS);

@@ -98,6 +98,13 @@ enum brrr_status tune_run(struct tune_result *out, const struct brrr_model *m,
  */
 double tune_knee(const struct tune_batch *b, int n);
 
+/*
+ * The decoding of one sequence is timed three times in a run, for threads, prefetch and batches:
+ * the slowest and the fastest of them. Far apart, something else had the machine meanwhile, and
+ * the plan may be wrong.
+ */
+void tune_decode_range(const struct tune_result *r, double *least, double *most);
+
 /* Numbers of threads to try, ascending, the last one n; returns how many. */
 int tune_thread_list(int list[TUNE_THREADS], int n);
 

@@ -15,6 +15,11 @@ OK, USAGE, DISK = 0, 2, 8
 LINE = b'{"ids": [1, 2, 3]}\n'
 
 
+def without_warning(stderr):
+    """Beside other work a run may say that it was disturbed."""
+    return [line for line in stderr.splitlines() if not line.startswith(b"brrr tune: decoding one")]
+
+
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory):
     return tmp_path_factory.mktemp("cache")
@@ -122,7 +127,7 @@ def test_a_pipe_is_no_plan(brrr, cache, tuned):
 def test_table(brrr, cache, tmp_path):
     p = brrr(["tune", "-m", TINY, "-t", "1", "-q", "--svg", tmp_path / "r.svg"],
              env={"XDG_CACHE_HOME": cache, "BRRR_CPU": "c"})
-    assert p.returncode == OK and p.stderr == b""
+    assert p.returncode == OK and without_warning(p.stderr) == []
     text = p.stdout.decode()
     for word in ("read, GB/s", "peak, GMAC/s", "kernels c ", "decode, batch", "of the bound",
                  "predicted", "measured", "plan: 1 thread to read prompts, 1 to decode"):
@@ -141,7 +146,8 @@ def test_nowhere_to_keep_it(brrr):
     p = brrr(["tune", "-m", TINY, "-t", "1", "-q", "--precision", "f32"], env=env)
     assert p.returncode == DISK and b"(not kept)" in p.stdout
     assert b"% of the f32 peak" in p.stdout and b"% of the int8 peak" not in p.stdout
-    assert p.stderr.startswith(b"brrr: /dev/null/x") and p.stderr.count(b"\n") == 1
+    lines = without_warning(p.stderr)
+    assert len(lines) == 1 and lines[0].startswith(b"brrr: /dev/null/x")
 
 
 @pytest.mark.parametrize("args, says", [

@@ -118,9 +118,29 @@ static void a_model_is_tuned(void **state)
     tiny_close(&m, &t);
 }
 
+static void a_disturbed_run_shows(void **state)
+{
+    struct tune_result r = { .n_threads = 2, .n_ahead = 2, .n_batch = 1 };
+    double least, most;
+
+    (void)state;
+    tune_decode_range(&(struct tune_result){ 0 }, &least, &most);
+    assert_true(least == 0 && most == 0);
+    r.plan.n_threads_decode = 2;
+    r.plan.ahead = 4096;
+    r.threads[0].n = 1, r.threads[0].decode = 1;
+    r.threads[1].n = 2, r.threads[1].decode = 600;
+    r.ahead[0].bytes = 8192, r.ahead[0].tok_s = 1;
+    r.ahead[1].bytes = 4096, r.ahead[1].tok_s = 90;
+    r.batch[0].n = 1, r.batch[0].step_s = 0.002;
+    tune_decode_range(&r, &least, &most);
+    assert_true(least == 90 && most == 600);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_disturbed_run_shows),
         cmocka_unit_test(numbers_of_threads),
         cmocka_unit_test(the_smallest_of_equals_is_chosen),
         cmocka_unit_test(the_knee_is_where_reading_takes_as_long),
