@@ -17,6 +17,7 @@ enum {
     CTX_UNIT = 256,
     LOOK_AHEAD = 256,  /* waiting requests that a step chooses from, oldest first       */
     MATCH_AT_ONCE = 4, /* of them, whose prefixes are looked up again in a step         */
+    SPARE = 8,         /* times what the running sequences may come to: cache for earlier ones  */
     LEAST_CHUNK = 16,  /* rows that prompts get however many decode                     */
 };
 
@@ -56,6 +57,18 @@ static struct kvpool_opts pool_opts(const struct engine_opts *o, int ctx)
                                  .chunk = o->chunk,
                                  .budget = o->kv_bytes,
                                  .no_prefix = o->no_prefix };
+}
+
+/*
+ * Blocks that are never used cost next to nothing, and those of earlier prompts save work: room for
+ * some more sequences than run at once, as far as a quarter of the free memory goes.
+ */
+static size_t default_budget(const struct hparams *hp, const struct kvpool_opts *k)
+{
+    size_t need = kvpool_bytes(hp, k), more;
+
+    if (!size_mul(&more, need, SPARE)) return need;
+    return MAX(need, MIN(more, mem_available() / 4));
 }
 
 /* A number that no client knows; without one from the system the clock must do. */
@@ -157,8 +170,7 @@ enum brrr_status engine_open(struct brrr_engine **out, const struct brrr_model *
     if ((st = engine_opts_settle(&e->o, m, err))) goto error;
     struct kvpool_opts k = pool_opts(&e->o, e->o.ctx);
     k.secret = secret();
-    /* Blocks that are never used cost nothing, and those of earlier prompts save work. */
-    if (k.budget == 0) k.budget = MAX(kvpool_bytes(&model->hp, &k), mem_available() / 4);
+    if (k.budget == 0) k.budget = default_budget(&model->hp, &k);
     int max_row = e->o.chunk + e->o.n_parallel;
     int n_workers = MAX(e->o.n_threads, e->o.n_threads_decode);
     struct step_opts so = { .max_row = max_row,

@@ -26,7 +26,7 @@ struct engine_opts {
     int kv_type;          /* enum kv_type                                           */
     int ahead;            /* bytes to fetch ahead of few rows; 0: MATMUL_AHEAD      */
     size_t kv_bytes;      /* for all blocks of the KV cache; 0: what n_parallel full sequences
-                             take, and at least a quarter of the free memory        */
+                             take, and up to eight times that of the free memory    */
     enum sched_policy policy;
     bool no_prefix; /* compute every prompt from its start                    */
 };
