@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * tiny_model.h - small random models as GGUF files in memory, for the unit tests
- * of model and engine. Include it after engine/engine.h and <cmocka.h>. The weights come from a
+ * of model and engine. Include it after base/status.h and <cmocka.h>. The weights come from a
  * seed.
  */
 #ifndef TESTS_TINY_MODEL_H
@@ -9,6 +9,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+
+#include "engine/engine.h"
 
 enum { TINY_D = 64, TINY_FF = 96, TINY_HEADS = 4, TINY_KV = 2, TINY_DK = 16, TINY_VOCAB = 128 };
 
@@ -208,6 +210,16 @@ static inline void tiny_open(struct brrr_model *m, struct tiny *t, const struct 
         model_load(&m->model, m->file, &mo, pool, &err))
         fail_msg("%s", err.text);
     pool_free(pool);
+}
+
+/* A request with nothing but a prompt and parameters. */
+static inline enum brrr_status submit_ids(struct brrr_engine *e, const int32_t *prompt, size_t n,
+                                          const struct gen_params *g, uint64_t *id,
+                                          struct brrr_error *err)
+{
+    struct engine_request q = { .prompt = prompt, .n_prompt = n, .gen = g };
+
+    return engine_submit(e, &q, id, err);
 }
 
 static inline void tiny_close(struct brrr_model *m, struct tiny *t)

@@ -41,7 +41,9 @@ enum {
     LIMIT_LOGIT_BIAS = 1024,
     LIMIT_LOGPROBS = 1024,
     LIMIT_PARALLEL = 256, /* sequences at once                                */
-    LIMIT_CHUNK = 4096,   /* rows of a step                                   */
+    LIMIT_CHOICES = 128,  /* answers to one prompt                            */
+    LIMIT_PRIORITY = 1000,
+    LIMIT_CHUNK = 4096, /* rows of a step                                   */
     LIMIT_THREADS = 256,
     LIMIT_AHEAD = 1 << 20, /* bytes that are fetched ahead: the second cache, about */
 };

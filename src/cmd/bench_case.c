@@ -97,7 +97,10 @@ static enum brrr_status submit(struct run *r, int n_prompt, int n_gen, uint64_t 
                                struct brrr_error *err)
 {
     r->gen->n_predict = n_gen;
-    return engine_submit(r->e, r->prompt, (size_t)n_prompt, r->gen, id, err);
+    return engine_submit(r->e,
+                         &(struct engine_request){
+                             .prompt = r->prompt, .n_prompt = (size_t)n_prompt, .gen = r->gen },
+                         id, err);
 }
 
 static void drain(struct run *r)

@@ -108,7 +108,12 @@ static int turn(struct chat *c, struct slice text)
         fputs("brrr: the text is not valid UTF-8\n", stderr);
         return EXIT_OK;
     }
-    if (render(c, &ids, &err) || engine_submit(c->e, ids.id, ids.n, c->gen, &id, &err)) {
+    struct engine_request q = { .gen = c->gen };
+    if (!render(c, &ids, &err)) {
+        q.prompt = ids.id;
+        q.n_prompt = ids.n;
+    }
+    if (!q.prompt || engine_submit(c->e, &q, &id, &err)) {
         fprintf(stderr, "brrr: %s\n", err.text);
         json_array_remove(c->messages, json_array_size(c->messages) - 1);
     } else {

@@ -183,7 +183,8 @@ static int answer(const struct options *o, const struct brrr_model *m, const str
     session_plan(&planned, o, m);
     if (engine_open(&e, m, &planned, &err)) return cmd_fail(&err);
     session_catch_interrupt();
-    if (engine_submit(e, ids->id, ids->n, g, &id, &err)) {
+    struct engine_request q = { .prompt = ids->id, .n_prompt = ids->n, .gen = g };
+    if (engine_submit(e, &q, &id, &err)) {
         code = cmd_fail(&err);
     } else {
         code = run_stream(e, id, &sink);

@@ -15,11 +15,18 @@
 #include "cmd/run.h"
 #include "cmd/session.h"
 
-struct entry {
-    uint64_t id; /* 0: no request (an error) */
-    json_t *ids, *logprobs, *out;
+/* One answer to a line. */
+struct part {
+    json_t *ids, *logprobs, *out; /* out: it is complete */
     char *text;
     size_t n_text;
+};
+
+struct entry {
+    uint64_t id; /* 0: no request (an error) */
+    int n;
+    struct part *part; /* [n] */
+    json_t *out;
     bool lost; /* there was no memory for a part of the answer: it is an error */
 };
 
@@ -68,9 +75,24 @@ static enum brrr_status submit(struct stream *s, const json_t *line, uint64_t *i
     *s->gen = *s->base;
     st = params_gen(line, own_keys, s->gen, err);
     if (!st) st = line_ids(s, line, &ids, err);
-    if (!st) st = engine_submit(s->e, ids.id, ids.n, s->gen, id, err);
+    struct engine_request q = { .prompt = ids.id, .n_prompt = ids.n, .gen = s->gen };
+    if (!st) st = engine_submit(s->e, &q, id, err);
     ids_free(&ids);
     return st;
+}
+
+static bool make_parts(struct entry *en, const struct gen_params *g)
+{
+    bool ok = true;
+
+    en->part = calloc((size_t)g->n_choices, sizeof(*en->part));
+    en->n = en->part ? g->n_choices : 0;
+    for (int i = 0; i < en->n; i++) {
+        en->part[i].ids = json_array();
+        if (g->n_logprobs >= 0) en->part[i].logprobs = json_array();
+        ok = ok && en->part[i].ids && (g->n_logprobs < 0 || en->part[i].logprobs);
+    }
+    return ok && en->part;
 }
 
 /* Start the request of one line as the newest entry. */
@@ -80,20 +102,19 @@ static void start(struct stream *s, struct slice text)
     struct brrr_error err = { 0 };
     json_t *line;
 
-    *en = (struct entry){ .ids = json_array() };
-    en->lost = !en->ids;
+    *en = (struct entry){ 0 };
     if (lines_json(&line, &s->in, text, &err) || submit(s, line, &en->id, &err)) {
         en->id = 0;
         en->out = cmd_json_error(err.text);
     }
-    if (en->id && s->gen->n_logprobs >= 0) {
-        en->logprobs = json_array();
-        en->lost |= !en->logprobs;
-    }
     json_decref(line);
+    if (en->id && !make_parts(en, s->gen)) {
+        en->lost = true;
+        engine_cancel(s->e, en->id);
+    }
 }
 
-static bool append_text(struct entry *en, struct slice text)
+static bool append_text(struct part *en, struct slice text)
 {
     char *p = text.n ? realloc(en->text, en->n_text + text.n) : NULL;
 
@@ -110,7 +131,7 @@ static bool append_logprob(json_t *list, const struct sample_logprob *p)
 }
 
 /* The alternatives of one token; the chosen one is added where it is not among them. */
-static bool append_logprobs(struct entry *en, const struct engine_event *ev)
+static bool append_logprobs(struct part *en, const struct engine_event *ev)
 {
     json_t *list = json_array();
     bool has = false, ok = json_array_append_new(en->logprobs, list) == 0;
@@ -122,23 +143,58 @@ static bool append_logprobs(struct entry *en, const struct engine_event *ev)
     return ok && (has || append_logprob(list, &ev->chosen));
 }
 
-static json_t *answer(const struct entry *en, const struct engine_event *ev)
+static json_t *timings(const struct engine_timings *t)
 {
-    const struct engine_timings *t = &ev->timings;
     double itl = t->n_gen > 1 ? t->decode_s / (t->n_gen - 1) : 0;
 
-    return json_pack("{s:s%, s:O, s:s, s:O*, s:{s:i, s:i, s:i, s:f, s:f, s:f, s:f}}", "text",
-                     en->text ? en->text : "", en->n_text, "ids", en->ids, "finish_reason",
-                     ev->finish == BRRR_FINISH_STOP ? "stop" : "length", "logprobs", en->logprobs,
-                     "timings", "n_prompt", t->n_prompt, "n_cached", t->n_cached, "n_gen", t->n_gen,
-                     "queue_s", t->queue_s, "ttft_s", t->queue_s + t->prefill_s, "decode_s",
-                     t->decode_s, "itl_s", itl);
+    return json_pack("{s:i, s:i, s:i, s:f, s:f, s:f, s:f}", "n_prompt", t->n_prompt, "n_cached",
+                     t->n_cached, "n_gen", t->n_gen, "queue_s", t->queue_s, "ttft_s",
+                     t->queue_s + t->prefill_s, "decode_s", t->decode_s, "itl_s", itl);
+}
+
+static json_t *answer(const struct part *p, const struct engine_event *ev)
+{
+    return json_pack("{s:s%, s:O, s:s, s:O*}", "text", p->text ? p->text : "", p->n_text, "ids",
+                     p->ids, "finish_reason", ev->finish == BRRR_FINISH_STOP ? "stop" : "length",
+                     "logprobs", p->logprobs);
+}
+
+/* All answers are complete: one stands for itself, several are a list. */
+static json_t *line_of(const struct entry *en, const struct engine_event *ev)
+{
+    json_t *out, *list;
+
+    if (en->n == 1) {
+        out = json_incref(en->part[0].out);
+    } else {
+        list = json_array();
+        for (int i = 0; i < en->n; i++)
+            if (json_array_append(list, en->part[i].out)) goto nomem;
+        out = json_pack("{s:O}", "choices", list);
+        json_decref(list);
+    }
+    if (json_object_set_new(out, "timings", timings(&ev->timings)) == 0) return out;
+    json_decref(out);
+    return NULL;
+nomem:
+    json_decref(list);
+    return NULL;
 }
 
 static void finish(struct entry *en, const struct engine_event *ev)
 {
-    en->out = en->lost ? NULL : answer(en, ev);
+    en->out = en->lost ? NULL : line_of(en, ev);
     if (!en->out) en->out = cmd_json_error("no memory for the answer");
+}
+
+static bool take_part(struct part *p, const struct engine_event *ev)
+{
+    bool ok = append_text(p, ev->text);
+
+    if (ok && ev->token >= 0) ok = !json_array_append_new(p->ids, json_integer(ev->token));
+    if (ok && ev->token >= 0 && p->logprobs) ok = append_logprobs(p, ev);
+    if (ok && ev->finish) p->out = answer(p, ev);
+    return ok && (!ev->finish || p->out);
 }
 
 static void take_event(struct stream *s, const struct engine_event *ev)
@@ -146,24 +202,25 @@ static void take_event(struct stream *s, const struct engine_event *ev)
     for (int i = 0; i < s->n; i++) {
         struct entry *en = &s->ring[(s->first + i) % s->cap];
         if (en->id != ev->id || en->out) continue;
-        bool ok = append_text(en, ev->text);
-        if (ok && ev->token >= 0) ok = !json_array_append_new(en->ids, json_integer(ev->token));
-        if (ok && ev->token >= 0 && en->logprobs) ok = append_logprobs(en, ev);
-        if (!ok) {
+        if (!en->lost && !take_part(&en->part[ev->choice], ev)) {
             en->lost = true;
             engine_cancel(s->e, en->id);
         }
-        if (ev->finish) finish(en, ev);
+        if (ev->last) finish(en, ev);
         return;
     }
 }
 
 static void entry_fini(struct entry *en)
 {
-    json_decref(en->ids);
-    json_decref(en->logprobs);
+    for (int i = 0; i < en->n; i++) {
+        json_decref(en->part[i].ids);
+        json_decref(en->part[i].logprobs);
+        json_decref(en->part[i].out);
+        free(en->part[i].text);
+    }
+    free(en->part);
     json_decref(en->out);
-    free(en->text);
     *en = (struct entry){ 0 };
 }
 

@@ -48,7 +48,10 @@ enum brrr_status brrr_engine_submit(struct brrr_engine *e, const int32_t *prompt
     g->sample.presence_penalty = gen->presence_penalty;
     for (size_t i = 0; !st && i < gen->n_stop; i++)
         st = gen_params_add_stop(g, gen->stop[i], strlen(gen->stop[i]), err);
-    if (!st) st = engine_submit(e, prompt, n_prompt, g, id, err);
+    if (!st)
+        st = engine_submit(
+            e, &(struct engine_request){ .prompt = prompt, .n_prompt = n_prompt, .gen = g }, id,
+            err);
     free(g);
     return st;
 }

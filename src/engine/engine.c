@@ -9,44 +9,13 @@
 #include "base/clock.h"
 #include "base/cpu.h"
 #include "base/limits.h"
-#include "engine/kvpool.h"
-#include "engine/request.h"
+#include "engine/run.h"
 
 enum {
     DEFAULT_CHUNK = 256,
     CTX_UNIT = 256,
-    LOOK_AHEAD = 256,  /* waiting requests that a step chooses from, oldest first       */
-    MATCH_AT_ONCE = 4, /* of them, whose prefixes are looked up again in a step         */
-    SPARE = 8,         /* times what the running sequences may come to: cache for earlier ones  */
-    LEAST_CHUNK = 16,  /* rows that prompts get however many decode                     */
-};
-
-static const double AGE_S = 10; /* who has waited longer goes first */
-
-struct brrr_engine {
-    const struct brrr_model *m;
-    struct engine_opts o;
-    struct pool *pool;
-    struct kvpool *kv;
-    struct step *step;
-    struct sampler *sampler;
-    uint64_t next_id;
-    struct request *head, **tail; /* waiting, oldest first     */
-    struct request **slot;        /* [n_parallel], NULL: free  */
-    struct sched_task *task;      /* [n_task_max] of a step    */
-    struct request **task_request;
-    struct sched_row *row;
-    int n_task_max;
-    struct request *gone; /* ended in the last poll; its text is still shown */
-
-    struct engine_event
-        *ev; /* [n_parallel] the last step's news; [ev_at, n_ev) is not handed over */
-    int n_ev, ev_at;
-
-    /* One step's batch, [max_row] and [n_parallel]. */
-    int32_t *token, *out_row;
-    struct batch_seq *seq;
-    struct request **out_request;
+    LOOK_AHEAD = 256, /* waiting requests that a step chooses from, oldest first       */
+    SPARE = 8,        /* times what the running sequences may come to: cache for earlier ones  */
 };
 
 static struct kvpool_opts pool_opts(const struct engine_opts *o, int ctx)
@@ -136,22 +105,34 @@ enum brrr_status engine_opts_settle(struct engine_opts *o, const struct brrr_mod
     return BRRR_OK;
 }
 
+/* A step brings at most one token for each answer of each request that runs; one place is spare. */
+static bool room_for_events(struct brrr_engine *e, int n_choices)
+{
+    int cap = e->o.n_parallel * n_choices;
+
+    if (cap <= e->ev_cap) return true;
+    struct engine_event *p = realloc(e->ev, ((size_t)cap + 1) * sizeof(*p));
+    if (!p) return false;
+    e->ev = p;
+    e->ev_cap = cap;
+    return true;
+}
+
 static bool take_tables(struct brrr_engine *e, int max_row)
 {
     size_t n = (size_t)e->o.n_parallel;
 
     e->n_task_max = e->o.n_parallel + LOOK_AHEAD;
     e->task = calloc((size_t)e->n_task_max, sizeof(*e->task));
-    e->task_request = calloc((size_t)e->n_task_max, sizeof(struct request *));
+    e->task_seq = calloc((size_t)e->n_task_max, sizeof(struct seq *));
     e->row = calloc((size_t)e->n_task_max, sizeof(*e->row));
-    if (!e->task || !e->task_request || !e->row) return false;
+    if (!e->task || !e->task_seq || !e->row) return false;
     e->slot = calloc(n, sizeof(*e->slot));
     e->seq = calloc(n, sizeof(*e->seq));
-    e->out_request = calloc(n, sizeof(*e->out_request));
+    e->out_seq = calloc(n, sizeof(*e->out_seq));
     e->out_row = calloc(n, sizeof(*e->out_row));
     e->token = calloc((size_t)max_row, sizeof(*e->token));
-    e->ev = calloc(n, sizeof(*e->ev));
-    return e->ev && e->slot && e->seq && e->out_request && e->out_row && e->token;
+    return e->slot && e->seq && e->out_seq && e->out_row && e->token && room_for_events(e, 1);
 }
 
 enum brrr_status engine_open(struct brrr_engine **out, const struct brrr_model *m,
@@ -194,38 +175,32 @@ error:
     return st;
 }
 
-static void forget_gone(struct brrr_engine *e)
+static void free_list(struct request *r)
 {
-    while (e->gone) {
-        struct request *r = e->gone;
-        e->gone = r->next;
+    while (r) {
+        struct request *after = r->after;
         request_free(r);
+        r = after;
     }
 }
 
 void brrr_engine_close(struct brrr_engine *e)
 {
     if (!e) return;
-    for (int i = 0; e->slot && i < e->o.n_parallel; i++)
-        request_free(e->slot[i]);
-    while (e->head) {
-        struct request *r = e->head;
-        e->head = r->next;
-        request_free(r);
-    }
-    forget_gone(e);
+    free_list(e->first);
+    free_list(e->gone);
     sampler_free(e->sampler);
     step_free(e->step);
     kvpool_free(e->kv);
     pool_free(e->pool);
     free(e->slot);
     free(e->seq);
-    free(e->out_request);
+    free(e->out_seq);
     free(e->out_row);
     free(e->token);
     free(e->ev);
     free(e->task);
-    free(e->task_request);
+    free(e->task_seq);
     free(e->row);
     free(e);
 }
@@ -248,43 +223,53 @@ static enum brrr_status check_prompt(const struct brrr_engine *e, const int32_t 
     return BRRR_OK;
 }
 
-enum brrr_status engine_submit(struct brrr_engine *e, const int32_t *prompt, size_t n_prompt,
-                               const struct gen_params *gen, uint64_t *id, struct brrr_error *err)
+/* The new request as the last of all; its first sequence waits for a slot. */
+static void append(struct brrr_engine *e, struct request *r)
+{
+    r->id = e->next_id++;
+    r->before = e->last;
+    *(e->last ? &e->last->after : &e->first) = r;
+    e->last = r;
+    for (int i = 0; i < r->n_seq; i++)
+        r->seq[i].order = e->next_order++;
+    *e->tail = &r->seq[0];
+    e->tail = &r->seq[0].next;
+}
+
+enum brrr_status engine_submit(struct brrr_engine *e, const struct engine_request *q, uint64_t *id,
+                               struct brrr_error *err)
 {
     struct request *r;
     enum brrr_status st;
 
     *id = 0;
-    if ((st = check_prompt(e, prompt, n_prompt, err))) return st;
-    if ((st = gen_params_check(gen, e->m->model->hp.n_vocab, err))) return st;
-    if ((st = request_new(&r, e->m, prompt, n_prompt, gen, err))) return st;
-    int64_t want = (int64_t)n_prompt + gen->n_predict;
-    int limit = gen->n_predict < 0 ? e->o.ctx : (int)MIN(want, e->o.ctx);
-    if ((st = request_limit(r, limit, err))) {
-        request_free(r);
-        return st;
-    }
-    r->id = *id = e->next_id++;
-    *e->tail = r;
-    e->tail = &r->next;
+    if ((st = check_prompt(e, q->prompt, q->n_prompt, err))) return st;
+    if ((st = gen_params_check(q->gen, e->m->model->hp.n_vocab, err))) return st;
+    if (!room_for_events(e, q->gen->n_choices))
+        return fail(err, BRRR_E_NOMEM, "no memory for %d answers at once", q->gen->n_choices);
+    if ((st = request_new(&r, e->m, q, e->o.ctx, err))) return st;
+    append(e, r);
+    *id = r->id;
     return BRRR_OK;
 }
 
-/* The request with this id, running or waiting, or NULL. */
+/* The request with this id, if it has not ended, or NULL. */
 static struct request *find(const struct brrr_engine *e, uint64_t id)
 {
-    for (int i = 0; i < e->o.n_parallel; i++)
-        if (e->slot[i] && e->slot[i]->id == id) return e->slot[i];
-    for (struct request *r = e->head; r; r = r->next)
-        if (r->id == id) return r;
-    return NULL;
+    struct request *r = e->first;
+
+    while (r && r->id != id)
+        r = r->after;
+    return r;
 }
 
 void engine_cancel(struct brrr_engine *e, uint64_t id)
 {
     struct request *r = find(e, id);
 
-    if (r) r->cancelled = true;
+    if (!r || r->cancelled) return;
+    r->cancelled = true;
+    e->n_cancelled++;
 }
 
 bool engine_progress(const struct brrr_engine *e, uint64_t id, int *done, int *total)
@@ -292,7 +277,7 @@ bool engine_progress(const struct brrr_engine *e, uint64_t id, int *done, int *t
     const struct request *r = find(e, id);
 
     if (!r) return false;
-    *done = MIN(r->n_done, r->n_prompt);
+    *done = MIN(r->seq[0].n_done, r->n_prompt);
     *total = r->n_prompt;
     return true;
 }
@@ -310,233 +295,18 @@ void engine_memory(const struct brrr_engine *e, size_t *buffers, size_t *kv)
     *kv = kvpool_bytes(&e->m->model->hp, &k);
 }
 
-/* --- a step: who takes part, with how many of its tokens --- */
-
-/* What waits for a slot stands in order of arrival. */
-static void enqueue(struct brrr_engine *e, struct request *r)
-{
-    struct request **at = &e->head;
-
-    while (*at && (*at)->id < r->id)
-        at = &(*at)->next;
-    r->next = *at;
-    *at = r;
-    if (!r->next) e->tail = &r->next;
-}
-
-static void dequeue(struct brrr_engine *e, struct request *r)
-{
-    struct request **at = &e->head;
-
-    while (*at != r)
-        at = &(*at)->next;
-    *at = r->next;
-    if (!r->next) e->tail = at;
-    r->next = NULL;
-}
-
-/* A request begins, or goes on after it had to make room: from what the cache has of it. */
-static void admit(struct brrr_engine *e, struct request *r)
-{
-    int slot = 0;
-
-    while (e->slot[slot])
-        slot++;
-    dequeue(e, r);
-    r->n_done = kvpool_start(e->kv, slot, r->ids.id, (int)r->ids.n, 0);
-    if (r->t_start == 0) {
-        r->t_start = clock_now();
-        r->n_cached = r->n_done;
-    }
-    e->slot[slot] = r;
-    r->slot = slot;
-}
-
-static void leave_slot(struct brrr_engine *e, struct request *r)
-{
-    kvpool_release(e->kv, r->slot);
-    e->slot[r->slot] = NULL;
-    r->slot = -1;
-}
-
-/* A finished request leaves its slot; it is freed at the next poll, after its text was read. */
-static void retire(struct brrr_engine *e, struct request *r)
-{
-    leave_slot(e, r);
-    r->next = e->gone;
-    e->gone = r;
-}
-
-/* A request's blocks are needed by others: it waits again, all its tokens to be computed. */
-static void preempt(struct brrr_engine *e, struct request *r)
-{
-    leave_slot(e, r);
-    r->n_done = r->n_match = 0;
-    r->n_preempted++;
-    enqueue(e, r);
-}
-
-static void list_task(struct brrr_engine *e, struct sched_state *s, struct request *r)
-{
-    e->task_request[s->n_task] = r;
-    e->task[s->n_task++] = (struct sched_task){ .id = r->id,
-                                                .running = r->slot >= 0,
-                                                .n_total = (int)r->ids.n,
-                                                .n_done = r->slot >= 0 ? r->n_done : r->n_match,
-                                                .arrival = r->t_submit };
-}
-
-static struct sched_state look(struct brrr_engine *e)
-{
-    static const double spent[1] = { 0 };
-    struct sched_state s = { .task = e->task,
-                             .policy = e->o.policy,
-                             .spent = spent,
-                             .now = clock_now(),
-                             .age = AGE_S,
-                             .n_slot = e->o.n_parallel,
-                             .n_row = e->o.chunk,
-                             .least_chunk = MIN(LEAST_CHUNK, e->o.chunk) };
-    int looked = 0;
-
-    for (int i = 0; i < e->o.n_parallel; i++)
-        if (e->slot[i]) {
-            list_task(e, &s, e->slot[i]);
-            s.n_row += e->slot[i]->n_done + 1 == (int)e->slot[i]->ids.n;
-        }
-    s.n_row = MIN(s.n_row, e->o.chunk + e->o.n_parallel);
-    for (struct request *r = e->head; r && s.n_task < e->n_task_max; r = r->next) {
-        if (looked++ < MATCH_AT_ONCE) r->n_match = kvpool_match(e->kv, r->ids.id, (int)r->ids.n, 0);
-        list_task(e, &s, r);
-    }
-    kvpool_room(e->kv, &s.room, &s.block_bytes);
-    /* Those that run can each fill another block before anybody has to give way. */
-    s.reserve = s.block_bytes * (size_t)e->o.n_parallel;
-    return s;
-}
-
-/* Room for the n next tokens of task `who`; others give way, and have no row in this step. False:
- * it had to give way itself. */
-static bool make_room(struct brrr_engine *e, struct sched_state *s, int n_plan, int who, int n)
-{
-    struct request *r = e->task_request[who];
-
-    while (!kvpool_extend(e->kv, r->slot, r->n_done, r->n_done + n)) {
-        int victim = sched_victim(s, who);
-        assert(victim >= 0); /* alone, every accepted request fits */
-        preempt(e, e->task_request[victim]);
-        e->task[victim].running = false;
-        for (int i = 0; i < n_plan; i++)
-            if (e->row[i].task == victim) e->row[i].n = 0;
-        if (victim == who) return false;
-    }
-    return true;
-}
-
-/* Carry out a plan: slots and blocks for all its rows. */
-static void allot(struct brrr_engine *e, struct sched_state *s, int n_plan)
-{
-    for (int i = 0; i < n_plan; i++) {
-        struct sched_row *w = &e->row[i];
-        struct request *r = e->task_request[w->task];
-
-        if (w->n == 0) continue;
-        if (w->admit) {
-            admit(e, r);
-            e->task[w->task].running = true;
-            w->n = MIN(w->n, (int)r->ids.n - r->n_done);
-        }
-        make_room(e, s, n_plan, w->task, w->n);
-    }
-}
-
-static void add_rows(struct brrr_engine *e, struct batch *b, struct request *r, int n)
-{
-    e->seq[b->n_seq++] =
-        (struct batch_seq){ .slot = r->slot, .row0 = b->n_row, .n_row = n, .pos0 = r->n_done };
-    memcpy(e->token + b->n_row, r->ids.id + r->n_done, (size_t)n * sizeof(*e->token));
-    b->n_row += n;
-    r->n_done += n;
-    if (r->n_done == (int)r->ids.n) {
-        e->out_request[b->n_out] = r;
-        e->out_row[b->n_out++] = b->n_row - 1;
-    }
-}
-
-static struct batch make_batch(struct brrr_engine *e)
-{
-    struct batch b = { .token = e->token, .seq = e->seq, .out_row = e->out_row };
-    struct sched_state s = look(e);
-    int n_plan = sched_plan(&s, e->row);
-
-    allot(e, &s, n_plan);
-    for (int i = 0; i < n_plan; i++)
-        if (e->row[i].n > 0) add_rows(e, &b, e->task_request[e->row[i].task], e->row[i].n);
-    b.n_workers = b.n_row > b.n_seq ? e->o.n_threads : e->o.n_threads_decode;
-    return b;
-}
-
-/* Events for requests that were cancelled, running or waiting. */
-static int end_cancelled(struct brrr_engine *e)
-{
-    int n = 0;
-
-    for (int i = 0; i < e->o.n_parallel; i++)
-        if (e->slot[i] && e->slot[i]->cancelled) {
-            request_end(e->slot[i], BRRR_FINISH_CANCELLED, &e->ev[n++]);
-            retire(e, e->slot[i]);
-        }
-    struct request **at = &e->head;
-    while (*at && n < e->o.n_parallel) {
-        struct request *r = *at;
-        if (!r->cancelled) {
-            at = &r->next;
-            continue;
-        }
-        *at = r->next;
-        if (!r->next) e->tail = at;
-        request_end(r, BRRR_FINISH_CANCELLED, &e->ev[n++]);
-        r->next = e->gone;
-        e->gone = r;
-    }
-    return n;
-}
-
-static bool idle(const struct brrr_engine *e)
-{
-    for (int i = 0; i < e->o.n_parallel; i++)
-        if (e->slot[i]) return false;
-    return !e->head;
-}
-
-/* One step of the model; its events into e->ev. Returns how many. */
-static int run_step(struct brrr_engine *e)
-{
-    struct batch b = make_batch(e);
-    const float *logits = step_run(e->step, e->pool, &b, kvpool_view(e->kv));
-    size_t n_vocab = (size_t)e->m->model->hp.n_vocab;
-    for (int i = 0; i < b.n_seq; i++) {
-        struct request *r = e->slot[b.seq[i].slot];
-        kvpool_publish(e->kv, b.seq[i].slot, r->ids.id, r->n_done);
-    }
-    for (int i = 0; i < b.n_out; i++) {
-        struct request *r = e->out_request[i];
-        request_step(r, e->m, e->sampler, logits + (size_t)i * n_vocab, &e->ev[i]);
-        if (e->ev[i].finish) retire(e, r);
-    }
-    return b.n_out;
-}
-
 int engine_poll(struct brrr_engine *e, struct engine_event *ev, int cap)
 {
     assert(cap >= 1);
     /* The texts of events live in their requests: no step before all events were handed over. */
     if (e->ev_at == e->n_ev) {
-        forget_gone(e);
-        if (idle(e)) return -1;
-        e->ev_at = 0;
-        e->n_ev = end_cancelled(e);
-        if (e->n_ev == 0) e->n_ev = run_step(e);
+        free_list(e->gone);
+        e->gone = NULL;
+        if (!e->first) return -1;
+        e->ev_at = e->n_ev = 0;
+        loop_cancelled(e);
+        loop_show(e);
+        if (e->n_ev == 0) loop_step(e);
     }
     int n = MIN(cap, e->n_ev - e->ev_at);
     memcpy(ev, e->ev + e->ev_at, (size_t)n * sizeof(*ev));

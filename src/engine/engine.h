@@ -41,11 +41,22 @@ struct engine_timings {
     double decode_s;  /* first token to last; ITL = decode_s / (n_gen - 1) */
 };
 
+/* What a client asks for. */
+struct engine_request {
+    const int32_t *prompt; /* [n_prompt]                                              */
+    size_t n_prompt;
+    const struct gen_params *gen;
+    uint64_t user; /* who asks: the policy is fair between users; 0 is one of them     */
+    uint64_t salt; /* only requests of the same salt share what the cache holds        */
+};
+
 struct engine_event {
     uint64_t id;
-    int32_t token;     /* -1: none                                       */
-    struct slice text; /* whole UTF-8 characters; until the next poll   */
-    enum brrr_finish finish;
+    int choice;                       /* which of the request's answers, 0 .. n - 1     */
+    int32_t token;                    /* -1: none                                       */
+    struct slice text;                /* whole UTF-8 characters; until the next poll   */
+    enum brrr_finish finish;          /* of this answer                           */
+    bool last;                        /* the request's last event                 */
     struct sample_logprob chosen;     /* with n_logprobs >= 0 */
     const struct sample_logprob *top; /* [n_top]              */
     int n_top;
@@ -61,8 +72,9 @@ enum brrr_status engine_open(struct brrr_engine **out, const struct brrr_model *
                              const struct engine_opts *opts, struct brrr_error *err);
 /* brrr_engine_close() closes it. */
 
-enum brrr_status engine_submit(struct brrr_engine *e, const int32_t *prompt, size_t n_prompt,
-                               const struct gen_params *gen, uint64_t *id, struct brrr_error *err);
+/* Copies what it needs and takes all memory that the request will need. */
+enum brrr_status engine_submit(struct brrr_engine *e, const struct engine_request *q, uint64_t *id,
+                               struct brrr_error *err);
 void engine_cancel(struct brrr_engine *e, uint64_t id);
 /* As brrr_engine_poll(). */
 int engine_poll(struct brrr_engine *e, struct engine_event *ev, int cap);

@@ -109,6 +109,9 @@ enum brrr_status gen_params_check(const struct gen_params *g, int n_vocab, struc
 
     if (st == BRRR_OK) st = check_rows(g, false, err);
     if (st != BRRR_OK) return st;
+    if (g->best_of > 0 && g->best_of < g->n_choices)
+        return fail(err, BRRR_E_LIMIT, "best_of is %d, n is %d: it must be n at least", g->best_of,
+                    g->n_choices);
     if (g->n_stop < 0 || g->n_stop > LIMIT_STOPS)
         return fail(err, BRRR_E_LIMIT, "stop: %d texts, %d at most", g->n_stop, LIMIT_STOPS);
     if (g->n_stop_id < 0 || g->n_stop_id > LIMIT_STOP_IDS)

@@ -1,43 +1,36 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * request.h - one generation from submission to its last event. Private to engine/.
+ * request.h - what a client asked for, from submission to its last event: parameters, who
+ * asks, and the sequences that answer. Private to engine/.
+ *
+ * The first sequence reads the prompt; further answers are held until its last token is
+ * computed and then share its blocks. With best_of > n the request is quiet: no event goes
+ * out before all of its sequences have ended; then those of the n best ones are shown.
  */
 #ifndef ENGINE_REQUEST_H
 #define ENGINE_REQUEST_H
 
-#include "engine/engine.h"
+#include "engine/seq.h"
 
 struct request {
     uint64_t id;
-    struct request *next; /* in the queue of waiting requests */
-    struct ids ids;       /* prompt, then what was generated  */
-    int n_prompt, n_done; /* n_done: positions in the cache   */
-    int n_cached;         /* of the prompt: found in the cache          */
-    int n_match;          /* waiting: of ids, in the cache when it was last looked for */
-    int slot;             /* -1: waiting                                */
-    int n_preempted;      /* times that it had to give its blocks back  */
-    int limit;            /* ids at most: prompt + n_predict, or the context */
+    struct request *show_next;      /* in the list of those that are shown         */
+    struct request *before, *after; /* in the list of all that have not ended      */
     struct gen_params gen;
-    struct detok detok;
-    struct stopper stopper;
-    char *text;                 /* of the last event; its room is taken once */
-    struct sample_logprob *top; /* [gen.n_logprobs] */
-    bool cancelled;
-    double t_submit, t_start, t_first, t_last;
+    uint64_t user, salt;
+    int n_prompt, limit;       /* tokens: of the prompt; of a sequence at most         */
+    int n_seq, n_held, n_left; /* sequences; of them, held; not ended            */
+    struct seq *seq;           /* [n_seq]                                              */
+    bool quiet, cancelled;
+    int *winner; /* quiet: [gen.n_choices] the sequences to show, the best first */
+    double t_submit, t_start;
 };
 
 enum brrr_status request_new(struct request **out, const struct brrr_model *m,
-                             const int32_t *prompt, size_t n_prompt, const struct gen_params *gen,
-                             struct brrr_error *err);
-/* Let it grow to `limit` ids, the prompt included, and take the room for them. */
-enum brrr_status request_limit(struct request *r, int limit, struct brrr_error *err);
+                             const struct engine_request *q, int ctx, struct brrr_error *err);
 void request_free(struct request *r); /* NULL is allowed */
 
-/* Take the next token from its logits: sample, decode, look for stops. Fills *ev. A request that
- * may have no token ends. */
-void request_step(struct request *r, const struct brrr_model *m, struct sampler *s,
-                  const float *logits, struct engine_event *ev);
-/* The last event of a request that ends without a token. */
-void request_end(struct request *r, enum brrr_finish finish, struct engine_event *ev);
+/* All sequences of a quiet request have ended: choose the answers. */
+void request_rank(struct request *r);
 
 #endif

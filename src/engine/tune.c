@@ -227,8 +227,9 @@ static enum brrr_status submit_all(struct brrr_engine *e, const struct brrr_mode
         for (int i = 0; i < n_prompt; i++)
             prompt[i] = nth_token(i, brrr_model_n_vocab(m));
     }
+    struct engine_request q = { .prompt = prompt, .n_prompt = (size_t)n_prompt, .gen = g };
     for (int i = 0; !st && i < batch; i++)
-        st = engine_submit(e, prompt, (size_t)n_prompt, g, &id, err);
+        st = engine_submit(e, &q, &id, err);
     free(g);
     free(prompt);
     return st;

@@ -30,6 +30,12 @@ bool detok_init(struct detok *d, const struct tokenizer *t, bool special)
     return d->buf != NULL;
 }
 
+void detok_reset(struct detok *d)
+{
+    d->started = false;
+    d->n_tail = 0;
+}
+
 void detok_fini(struct detok *d)
 {
     free(d->buf);

@@ -65,6 +65,7 @@ struct detok {
     char *buf; /* room for every token of the vocabulary */
 };
 bool detok_init(struct detok *d, const struct tokenizer *t, bool special); /* false: no memory */
+void detok_reset(struct detok *d);                                         /* another stream */
 struct slice detok_push(struct detok *d, int32_t id); /* out of range: nothing */
 struct slice detok_flush(struct detok *d);
 size_t detok_room(const struct tokenizer *t); /* the most bytes that one call returns */

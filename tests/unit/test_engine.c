@@ -50,7 +50,7 @@ static uint64_t submit(struct brrr_engine *e, int which)
     g.sample.temperature = which == 0 ? 0 : 0.9;
     g.sample.top_k = 20;
     g.sample.seed = 42;
-    if (engine_submit(e, prompt, (size_t)n, &g, &id, &err)) fail_msg("%s", err.text);
+    if (submit_ids(e, prompt, (size_t)n, &g, &id, &err)) fail_msg("%s", err.text);
     return id;
 }
 
@@ -175,7 +175,7 @@ static int long_answers(struct brrr_engine *e, struct sample_logprob out[MANY][L
     for (int i = 0; i < MANY; i++) {
         prompt_of(prompt, LONG_PROMPT, i / 2); /* two and two are alike */
         g.sample.seed = (uint64_t)i;
-        assert_int_equal(engine_submit(e, prompt, LONG_PROMPT, &g, &id[i], NULL), BRRR_OK);
+        assert_int_equal(submit_ids(e, prompt, LONG_PROMPT, &g, &id[i], NULL), BRRR_OK);
     }
     while ((n = engine_poll(e, ev, LIMIT_PARALLEL)) >= 0)
         for (int i = 0; i < n; i++)
@@ -321,7 +321,7 @@ static void the_public_header_says_the_same(void **state)
     gen.repetition_penalty = g.sample.repetition_penalty = 1.1;
     gen.frequency_penalty = g.sample.frequency_penalty = 0.2;
     gen.presence_penalty = g.sample.presence_penalty = 0.3;
-    assert_int_equal(engine_submit(e, prompt, 20, &g, &id, NULL), BRRR_OK);
+    assert_int_equal(submit_ids(e, prompt, 20, &g, &id, NULL), BRRR_OK);
     while ((n = engine_poll(e, &in, 1)) >= 0)
         if (n) want[n_want++] = in.token;
     assert_int_equal(brrr_engine_submit(e, prompt, 20, &gen, &id, NULL), BRRR_OK);
@@ -375,11 +375,11 @@ static void refusals_say_why(void **state)
     tiny_open(&m, &t, &(struct tiny_spec){ "llama", 1, 0, 256, QT_Q4_1 }, BRRR_PRECISION_Q8);
     assert_int_equal(engine_open(&e, &m, &o, NULL), BRRR_OK);
     gen_params_init(&g);
-    assert_int_equal(engine_submit(e, prompt, 0, &g, &id, &err), BRRR_E_FORMAT);
-    assert_int_equal(engine_submit(e, prompt, 64, &g, &id, &err), BRRR_E_LIMIT);
+    assert_int_equal(submit_ids(e, prompt, 0, &g, &id, &err), BRRR_E_FORMAT);
+    assert_int_equal(submit_ids(e, prompt, 64, &g, &id, &err), BRRR_E_LIMIT);
     assert_non_null(strstr(err.text, "64"));
     prompt[1] = TINY_VOCAB;
-    assert_int_equal(engine_submit(e, prompt, 2, &g, &id, &err), BRRR_E_FORMAT);
+    assert_int_equal(submit_ids(e, prompt, 2, &g, &id, &err), BRRR_E_FORMAT);
     assert_non_null(strstr(err.text, "token 1"));
     brrr_engine_close(e);
     o.ctx = 257;

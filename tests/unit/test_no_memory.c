@@ -131,7 +131,7 @@ static void every_allocation_of_a_request_fails_once(void **state)
     for (;;) {
         n_alloc = 0;
         fail_at = ++n;
-        enum brrr_status st = engine_submit(e, prompt, COUNT(prompt), &g, &id, &err);
+        enum brrr_status st = submit_ids(e, prompt, COUNT(prompt), &g, &id, &err);
         fail_at = 0;
         if (st == BRRR_OK) break;
         assert_int_equal(st, BRRR_E_NOMEM);

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+/* seq.c - see seq.h. */
+#include "engine/seq.h"
+
+#include <stdlib.h>
+
+#include "engine/request.h"
+
+/* Bytes of one event's text at most: a token's, what the decoder kept, what the stopper held. */
+static size_t text_room(const struct tokenizer *t)
+{
+    return 2 * STOPPER_ROOM(detok_room(t)) + LIMIT_STOP_BYTES;
+}
+
+/* The answer goes on where the prompt ends: a first space is stripped only after a special token,
+ * as at the start of a text. */
+static void begin_text(struct seq *q)
+{
+    const struct gen_params *g = &q->r->gen;
+
+    stopper_init(&q->stopper, g->stop, g->n_stop);
+    if (!q->detok.t) return;
+    detok_reset(&q->detok);
+    detok_push(&q->detok, q->id[q->r->n_prompt - 1]);
+}
+
+/* What a quiet sequence keeps of each token. */
+static bool init_quiet(struct seq *q)
+{
+    size_t n = (size_t)MAX(q->r->limit - q->r->n_prompt, 1), k = 0;
+
+    if (q->r->gen.n_logprobs > 0 && !size_mul(&k, n, (size_t)q->r->gen.n_logprobs)) return false;
+    q->logprob = calloc(n, sizeof(*q->logprob));
+    if (k > 0) q->top = calloc(k, sizeof(*q->top));
+    return q->logprob && (k == 0 || q->top);
+}
+
+enum brrr_status seq_init(struct seq *q, struct request *r, int choice, const struct brrr_model *m,
+                          const int32_t *prompt, struct brrr_error *err)
+{
+    size_t cap = (size_t)MAX(r->limit, r->n_prompt);
+
+    *q = (struct seq){ .r = r, .choice = choice, .slot = -1, .held = choice > 0, .n = r->n_prompt };
+    q->id = malloc(cap * sizeof(*q->id));
+    if (!q->id) goto nomem;
+    memcpy(q->id, prompt, (size_t)r->n_prompt * sizeof(*prompt));
+    if (r->gen.n_logprobs > 0) {
+        q->drawn.top = calloc((size_t)r->gen.n_logprobs, sizeof(*q->drawn.top));
+        if (!q->drawn.top) goto nomem;
+    }
+    if (m->tok) {
+        q->text = malloc(text_room(m->tok));
+        if (!detok_init(&q->detok, m->tok, false) || !q->text) goto nomem;
+    }
+    if (r->quiet && !init_quiet(q)) goto nomem;
+    begin_text(q);
+    return BRRR_OK;
+
+nomem:
+    return fail(err, BRRR_E_NOMEM, "no memory for a request of %zu tokens", cap);
+}
+
+void seq_fini(struct seq *q)
+{
+    detok_fini(&q->detok);
+    free(q->id);
+    free(q->drawn.top);
+    free(q->text);
+    free(q->logprob);
+    free(q->top);
+}
+
+/* --- text --- */
+
+/* The stopper's view of a piece of text, appended to the event's; text_room() is enough for all. */
+static void put_text(struct seq *q, struct slice piece, struct engine_event *ev)
+{
+    ev->text.p = q->text;
+    ev->text.n += stopper_feed(&q->stopper, piece.p, piece.n, q->text + ev->text.n);
+}
+
+static void put_rest(struct seq *q, struct engine_event *ev)
+{
+    if (!q->detok.t) return;
+    put_text(q, detok_flush(&q->detok), ev);
+    ev->text.n += stopper_flush(&q->stopper, q->text + ev->text.n);
+}
+
+static bool is_stop(const struct seq *q, const struct brrr_model *m, int32_t token)
+{
+    const struct gen_params *g = &q->r->gen;
+
+    for (int i = 0; i < g->n_stop_id; i++)
+        if (g->stop_id[i] == token) return true;
+    return !g->ignore_eos && m->tok && tokenizer_is_stop(m->tok, token);
+}
+
+/* The text of a token that is the n-th of the sequence, and whether the answer ends with it. */
+static void show(struct seq *q, const struct brrr_model *m, int32_t token, int n,
+                 struct engine_event *ev)
+{
+    if (is_stop(q, m, token)) {
+        ev->finish = BRRR_FINISH_STOP;
+    } else {
+        if (q->detok.t) put_text(q, detok_push(&q->detok, token), ev);
+        if (q->stopper.found) ev->finish = BRRR_FINISH_STOP;
+        else if (n >= q->r->limit) ev->finish = BRRR_FINISH_LENGTH;
+    }
+    if (ev->finish != BRRR_FINISH_NONE) put_rest(q, ev);
+}
+
+/* --- tokens --- */
+
+static void fill_timings(const struct seq *q, struct engine_timings *t)
+{
+    const struct request *r = q->r;
+
+    t->n_prompt = r->n_prompt;
+    t->n_cached = q->n_cached;
+    t->n_preempted = q->n_preempted;
+    t->n_gen = q->n - r->n_prompt;
+    t->queue_s = r->t_start > 0 ? r->t_start - r->t_submit : 0;
+    t->prefill_s = t->n_gen > 0 ? q->t_first - r->t_start : 0;
+    t->decode_s = t->n_gen > 0 ? q->t_last - q->t_first : 0;
+}
+
+static struct engine_event event_of(const struct seq *q)
+{
+    return (struct engine_event){ .id = q->r->id, .choice = q->choice, .token = -1 };
+}
+
+void seq_end(struct seq *q, enum brrr_finish finish, struct engine_event *ev)
+{
+    if (q->r->quiet && q->n_shown == 0) begin_text(q); /* none of its text is out */
+    *ev = event_of(q);
+    ev->finish = q->finish = finish;
+    put_rest(q, ev);
+    fill_timings(q, &ev->timings);
+}
+
+void seq_draw(struct seq *q, struct sampler *s, const float *logits)
+{
+    const struct gen_params *g = &q->r->gen;
+    struct sample_in in = { .logits = logits,
+                            .history = q->id,
+                            .n_history = q->n,
+                            .choice = (uint32_t)q->choice,
+                            .position = (uint64_t)q->n };
+    struct drawn *d = &q->drawn;
+
+    if (q->n >= q->r->limit) return; /* n_predict is 0 */
+    d->token = sampler_next(s, &g->sample, &in);
+    d->chosen = (struct sample_logprob){ .id = d->token };
+    if (g->n_logprobs >= 0 || q->r->quiet)
+        d->n_top = sampler_logprobs(s, logits, d->top, MAX(g->n_logprobs, 0), &d->chosen);
+}
+
+/* A quiet sequence keeps what its events will say. */
+static void keep(struct seq *q)
+{
+    int at = q->n - 1 - q->r->n_prompt, k = q->r->gen.n_logprobs;
+
+    q->sum_logprob += (double)q->drawn.chosen.logprob;
+    q->logprob[at] = q->drawn.chosen.logprob;
+    for (int i = 0; i < k; i++)
+        q->top[(size_t)at * (size_t)k + (size_t)i] =
+            i < q->drawn.n_top ? q->drawn.top[i] : (struct sample_logprob){ .id = -1 };
+}
+
+void seq_take(struct seq *q, const struct brrr_model *m, double now, struct engine_event *ev)
+{
+    if (q->n >= q->r->limit) {
+        seq_end(q, BRRR_FINISH_LENGTH, ev);
+        return;
+    }
+    int32_t token = q->drawn.token;
+    *ev = event_of(q);
+    ev->token = token;
+    if (q->r->gen.n_logprobs >= 0) {
+        ev->chosen = q->drawn.chosen;
+        ev->top = q->drawn.top;
+        ev->n_top = q->drawn.n_top;
+    }
+    q->id[q->n++] = token;
+    q->t_last = now;
+    if (q->n == q->r->n_prompt + 1) q->t_first = now;
+    if (q->r->quiet) keep(q);
+    show(q, m, token, q->n, ev);
+    q->finish = ev->finish;
+    if (ev->finish) fill_timings(q, &ev->timings);
+}
+
+void seq_show(struct seq *q, const struct brrr_model *m, struct engine_event *ev)
+{
+    int at = q->n_shown, n = q->r->n_prompt + at + 1, k = q->r->gen.n_logprobs;
+
+    if (at == 0) begin_text(q);
+    if (n > q->n) { /* an answer of no token */
+        seq_end(q, q->finish, ev);
+        return;
+    }
+    *ev = event_of(q);
+    ev->token = q->id[n - 1];
+    if (k >= 0) ev->chosen = (struct sample_logprob){ ev->token, q->logprob[at] };
+    if (k > 0) ev->top = q->top + (size_t)at * (size_t)k;
+    while (ev->n_top < k && ev->top[ev->n_top].id >= 0)
+        ev->n_top++;
+    show(q, m, ev->token, n, ev);
+    if (ev->finish) fill_timings(q, &ev->timings);
+    q->n_shown++;
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * seq.h - one sequence of tokens: a prompt and one answer to it. Private to engine/.
+ *
+ * A request (request.h) has one, or several where it asked for more than one answer.
+ * What a step drew for a sequence (seq_draw, any thread) becomes its next token and an
+ * event (seq_take, the engine's thread). All its memory is taken by seq_init().
+ */
+#ifndef ENGINE_SEQ_H
+#define ENGINE_SEQ_H
+
+#include "engine/engine.h"
+
+struct request;
+
+/* A token that was drawn from a row of logits. */
+struct drawn {
+    int32_t token;
+    struct sample_logprob chosen; /* of it, if asked for      */
+    struct sample_logprob *top;   /* [gen.n_logprobs]         */
+    int n_top;
+};
+
+struct seq {
+    struct request *r;
+    struct seq *next; /* in the queue of waiting ones                              */
+    uint64_t order;   /* ascending with arrival, over all requests                 */
+    int choice;       /* which of the request's answers                            */
+    int32_t *id;      /* [r->limit, or the prompt's length] prompt, then answer    */
+    int n, n_done;    /* tokens; of them, positions in the cache                   */
+    int n_match;      /* waiting: of them, in the cache when it was last looked for */
+    int slot;         /* -1: it waits, is held or has ended                        */
+    bool held;        /* a further answer to a prompt that another sequence reads  */
+    enum brrr_finish finish;
+    int n_preempted;        /* times that it had to give its blocks back                 */
+    int n_cached;           /* of its prompt: found in the cache                         */
+    double t_first, t_last; /* its first and its newest token                           */
+    int out0;               /* its row of logits in this step                            */
+    struct drawn drawn;
+
+    /* Text that clients see. */
+    struct detok detok;
+    struct stopper stopper;
+    char *text; /* of the last event */
+
+    /* A sequence whose events wait until all answers are there (request.h, quiet). */
+    double sum_logprob;
+    float *logprob;             /* of each token of the answer                          */
+    struct sample_logprob *top; /* [tokens of the answer][gen.n_logprobs]; id -1: none  */
+    int n_shown;                /* tokens that were handed out since                    */
+    bool shown;                 /* all of them                                          */
+};
+
+enum brrr_status seq_init(struct seq *q, struct request *r, int choice, const struct brrr_model *m,
+                          const int32_t *prompt, struct brrr_error *err);
+void seq_fini(struct seq *q); /* zeroed is allowed */
+
+/* Draw the token that follows, into q->drawn. A pure function of the sequence and its logits. */
+void seq_draw(struct seq *q, struct sampler *s, const float *logits);
+/* The drawn token becomes the sequence's next. Fills *ev. A sequence that may have none ends. */
+void seq_take(struct seq *q, const struct brrr_model *m, double now, struct engine_event *ev);
+/* The event of token n_shown of a quiet sequence, from the first to the last. */
+void seq_show(struct seq *q, const struct brrr_model *m, struct engine_event *ev);
+/* The last event of a sequence that ends without a token. */
+void seq_end(struct seq *q, enum brrr_finish finish, struct engine_event *ev);
+
+#endif
