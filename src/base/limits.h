@@ -42,6 +42,7 @@ enum {
     LIMIT_LOGPROBS = 1024,
     LIMIT_PARALLEL = 256, /* sequences at once                                */
     LIMIT_CHOICES = 128,  /* answers to one prompt                            */
+    LIMIT_BEAMS = 32,     /* width of a beam search */
     LIMIT_PRIORITY = 1000,
     LIMIT_CHUNK = 4096, /* rows of a step                                   */
     LIMIT_THREADS = 256,

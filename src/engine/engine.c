@@ -232,8 +232,28 @@ static void append(struct brrr_engine *e, struct request *r)
     e->last = r;
     for (int i = 0; i < r->n_seq; i++)
         r->seq[i].order = e->next_order++;
+    r->seq[0].waits = true;
     *e->tail = &r->seq[0];
     e->tail = &r->seq[0].next;
+}
+
+/* Beams have slots and memory all together, whatever they come to differ in. */
+static enum brrr_status check_width(const struct brrr_engine *e, const struct engine_request *q,
+                                    struct brrr_error *err)
+{
+    int width = q->gen->beam_width;
+    size_t one = kvpool_seq_bytes(e->kv, request_limit(q, e->o.ctx)), all;
+    struct kvpool_stats s;
+
+    kvpool_stats(e->kv, &s);
+    if (width > e->o.n_parallel)
+        return fail(err, BRRR_E_LIMIT, "beam_width is %d, %d sequences run at once (--parallel)",
+                    width, e->o.n_parallel);
+    if (width > 0 && (!size_mul(&all, one, (size_t)width) || all > s.budget))
+        return fail(err, BRRR_E_LIMIT,
+                    "%d beams of %d tokens take %zu MiB of KV cache each, which has %zu MiB", width,
+                    request_limit(q, e->o.ctx), one >> 20, s.budget >> 20);
+    return BRRR_OK;
 }
 
 enum brrr_status engine_submit(struct brrr_engine *e, const struct engine_request *q, uint64_t *id,
@@ -245,6 +265,7 @@ enum brrr_status engine_submit(struct brrr_engine *e, const struct engine_reques
     *id = 0;
     if ((st = check_prompt(e, q->prompt, q->n_prompt, err))) return st;
     if ((st = gen_params_check(q->gen, e->m->model->hp.n_vocab, err))) return st;
+    if ((st = check_width(e, q, err))) return st;
     if (!room_for_events(e, q->gen->n_choices))
         return fail(err, BRRR_E_NOMEM, "no memory for %d answers at once", q->gen->n_choices);
     if ((st = request_new(&r, e->m, q, e->o.ctx, err))) return st;

@@ -112,6 +112,16 @@ enum brrr_status gen_params_check(const struct gen_params *g, int n_vocab, struc
     if (g->best_of > 0 && g->best_of < g->n_choices)
         return fail(err, BRRR_E_LIMIT, "best_of is %d, n is %d: it must be n at least", g->best_of,
                     g->n_choices);
+    if (g->beam_width > 0 && g->beam_width < g->n_choices)
+        return fail(err, BRRR_E_LIMIT, "beam_width is %d, n is %d: it must be n at least",
+                    g->beam_width, g->n_choices);
+    if (g->beam_width > 0 && g->best_of > 0)
+        return fail(err, BRRR_E_LIMIT, "best_of is %d and beam_width %d: only one can choose",
+                    g->best_of, g->beam_width);
+    if (g->beam_width > 0 && g->n_logprobs > 0)
+        return fail(err, BRRR_E_LIMIT,
+                    "logprobs is %d: a beam search (beam_width %d) has 0, the chosen token's",
+                    g->n_logprobs, g->beam_width);
     if (g->n_stop < 0 || g->n_stop > LIMIT_STOPS)
         return fail(err, BRRR_E_LIMIT, "stop: %d texts, %d at most", g->n_stop, LIMIT_STOPS);
     if (g->n_stop_id < 0 || g->n_stop_id > LIMIT_STOP_IDS)

@@ -14,6 +14,7 @@
 struct gen_params {
     struct sample_params sample; /* first: cmd/params.c fills either struct by offset */
 #define GEN_TYPE_INT  int
+#define GEN_TYPE_REAL double
 #define GEN_TYPE_FLAG bool
 #define SAMPLE(field, kind, off, least, largest, alias)
 #define GEN(field, kind, off, least, largest, alias) GEN_TYPE_##kind field;

@@ -21,6 +21,7 @@ static void enqueue(struct brrr_engine *e, struct seq *q)
 
     while (*at && (*at)->order < q->order)
         at = &(*at)->next;
+    q->waits = true;
     q->next = *at;
     *at = q;
     if (!q->next) e->tail = &q->next;
@@ -35,6 +36,7 @@ static void dequeue(struct brrr_engine *e, struct seq *q)
     *at = q->next;
     if (!q->next) e->tail = at;
     q->next = NULL;
+    q->waits = false;
 }
 
 static int free_slot(const struct brrr_engine *e)
@@ -58,24 +60,46 @@ static void leave_slot(struct brrr_engine *e, struct seq *q)
 }
 
 /* A sequence begins, or goes on after it had to make room: from what the cache has of it. */
+static void start(struct brrr_engine *e, struct seq *q)
+{
+    take_slot(e, q, free_slot(e));
+    if (q->r->beams && !q->live) return;
+    q->n_done = kvpool_start(e->kv, q->slot, q->id, q->n, q->r->salt);
+    if (q->n_preempted == 0) q->n_cached = MIN(q->n_done, q->r->n_prompt);
+}
+
+/* The sequences that have slots and lose them together: all of a beam search, or the one. */
+static struct seq *group_of(struct seq *q, int *n)
+{
+    *n = q->r->beams ? q->r->n_seq : 1;
+    return q->r->beams ? q->r->seq : q;
+}
+
 static void admit(struct brrr_engine *e, struct seq *q)
 {
-    int slot = free_slot(e);
+    int n;
+    struct seq *group = group_of(q, &n);
 
     dequeue(e, q);
-    q->n_done = kvpool_start(e->kv, slot, q->id, q->n, q->r->salt);
-    if (q->n_preempted == 0) q->n_cached = MIN(q->n_done, q->r->n_prompt);
+    for (int i = 0; i < n; i++)
+        start(e, &group[i]);
     if (q->r->t_start == 0) q->r->t_start = clock_now();
-    take_slot(e, q, slot);
 }
 
 /* A sequence's blocks are needed by others: it waits again, all its tokens to be computed. */
 static void preempt(struct brrr_engine *e, struct seq *q)
 {
-    leave_slot(e, q);
-    q->n_done = q->n_match = 0;
-    q->n_preempted++;
-    enqueue(e, q);
+    int n;
+    struct seq *group = group_of(q, &n);
+
+    for (int i = 0; i < n; i++) {
+        leave_slot(e, &group[i]);
+        group[i].n_done = group[i].n_match = 0;
+        group[i].n_preempted++;
+    } /* The first live one stands for all. */
+    while (q->r->beams && !group->live)
+        group++;
+    enqueue(e, group);
 }
 
 /* No sequence of a request is left: its texts are shown until the next poll, then it is freed. */
@@ -89,6 +113,12 @@ static void finish_request(struct brrr_engine *e, struct request *r)
     e->gone = r;
 }
 
+static void list_shown(struct brrr_engine *e, struct request *r)
+{
+    r->show_next = e->shown;
+    e->shown = r;
+}
+
 static void retire(struct brrr_engine *e, struct seq *q)
 {
     if (q->slot >= 0) leave_slot(e, q);
@@ -99,21 +129,37 @@ static void retire(struct brrr_engine *e, struct seq *q)
         return;
     }
     request_rank(q->r);
-    q->r->show_next = e->shown;
-    e->shown = q->r;
+    list_shown(e, q->r);
 }
 
 /* --- what a step computes --- */
 
+/* Beams take their next step together: all are there but for their newest tokens, or there is only
+ * one. */
+static bool beams_ready(const struct request *r)
+{
+    int n_live = 0, n_ready = 0;
+
+    for (int i = 0; i < r->n_seq; i++) {
+        n_live += r->seq[i].live;
+        n_ready += r->seq[i].live && r->seq[i].n_done + 1 == r->seq[i].n;
+    }
+    return n_live == 1 || n_ready == n_live;
+}
+
 static void list_task(struct brrr_engine *e, struct sched_state *s, struct seq *q)
 {
+    const struct request *r = q->r;
+    bool held_back = r->beams && !beams_ready(r);
+
     e->task_seq[s->n_task] = q;
     e->task[s->n_task++] = (struct sched_task){ .id = q->order,
-                                                .priority = q->r->gen.priority,
+                                                .priority = r->gen.priority,
+                                                .width = r->beams ? r->n_seq : 1,
                                                 .running = q->slot >= 0,
-                                                .n_total = q->n,
+                                                .n_total = q->n - held_back,
                                                 .n_done = q->slot >= 0 ? q->n_done : q->n_match,
-                                                .arrival = q->r->t_submit };
+                                                .arrival = r->t_submit };
 }
 
 static struct sched_state look(struct brrr_engine *e)
@@ -130,9 +176,9 @@ static struct sched_state look(struct brrr_engine *e)
     int looked = 0;
 
     for (int i = 0; i < e->o.n_parallel; i++)
-        if (e->slot[i]) {
+        if (e->slot[i] && (!e->slot[i]->r->beams || e->slot[i]->live)) {
             list_task(e, &s, e->slot[i]);
-            s.n_row += e->slot[i]->n_done + 1 == e->slot[i]->n;
+            s.n_row += e->task[s.n_task - 1].n_total - e->task[s.n_task - 1].n_done == 1;
         }
     s.n_row = MIN(s.n_row, e->o.chunk + e->o.n_parallel);
     for (struct seq *q = e->head; q && s.n_task < e->n_task_max; q = q->next) {
@@ -145,6 +191,15 @@ static struct sched_state look(struct brrr_engine *e)
     return s;
 }
 
+/* Tasks that lost their slots have no rows. */
+static void drop_rows(struct brrr_engine *e, struct sched_state *s, int n_plan)
+{
+    for (int i = 0; i < s->n_task; i++)
+        e->task[i].running = e->task[i].running && e->task_seq[i]->slot >= 0;
+    for (int i = 0; i < n_plan; i++)
+        if (e->task_seq[e->row[i].task]->slot < 0 && !e->row[i].admit) e->row[i].n = 0;
+}
+
 /* Room for the n next tokens of task `who`; others give way, and have no row in this step. False:
  * it had to give way itself. */
 static bool make_room(struct brrr_engine *e, struct sched_state *s, int n_plan, int who, int n)
@@ -155,10 +210,8 @@ static bool make_room(struct brrr_engine *e, struct sched_state *s, int n_plan, 
         int victim = sched_victim(s, who);
         assert(victim >= 0); /* alone, every accepted request fits */
         preempt(e, e->task_seq[victim]);
-        e->task[victim].running = false;
-        for (int i = 0; i < n_plan; i++)
-            if (e->row[i].task == victim) e->row[i].n = 0;
-        if (victim == who) return false;
+        drop_rows(e, s, n_plan);
+        if (q->slot < 0) return false;
     }
     return true;
 }
@@ -173,10 +226,11 @@ static void allot(struct brrr_engine *e, struct sched_state *s, int n_plan)
         if (w->n == 0) continue;
         if (w->admit) {
             admit(e, q);
+            w->admit = false;
             e->task[w->task].running = true;
-            w->n = MIN(w->n, q->n - q->n_done);
+            w->n = MIN(w->n, e->task[w->task].n_total - q->n_done);
         }
-        make_room(e, s, n_plan, w->task, w->n);
+        if (w->n > 0) make_room(e, s, n_plan, w->task, w->n);
     }
 }
 
@@ -255,9 +309,40 @@ static void release_held(struct brrr_engine *e, struct seq *first, const float *
     }
 }
 
+/* The blocks of beams go where the beams went. */
+static void move_blocks(struct brrr_engine *e, struct request *r)
+{
+    const struct beams *b = r->beams;
+
+    for (int i = 0; i < b->n_move; i++) {
+        int to = r->seq[b->move[i].to].slot;
+        kvpool_release(e->kv, to);
+        kvpool_fork(e->kv, r->seq[b->move[i].from].slot, to, r->seq[b->move[i].from].n_done);
+    }
+    for (int i = 0; i < r->n_seq; i++)
+        if (!r->seq[i].live) kvpool_release(e->kv, r->seq[i].slot);
+}
+
+static void commit_beams(struct brrr_engine *e, struct request *r)
+{
+    if (r->n_step == e->n_step) return; /* with the first of them */
+    r->n_step = e->n_step;
+    if (!beams_advance(r->beams, r, e->m, clock_now())) {
+        move_blocks(e, r);
+        return;
+    }
+    for (int i = 0; i < r->n_seq; i++)
+        leave_slot(e, &r->seq[i]);
+    r->n_left = 0;
+    list_shown(e, r);
+}
+
 static void commit(struct brrr_engine *e, struct seq *q, const float *logits)
 {
-    seq_draw(q, e->sampler, logits);
+    if (q->r->beams) {
+        commit_beams(e, q->r);
+        return;
+    }
     take(e, q);
     release_held(e, q, logits);
     if (q->finish) retire(e, q);
@@ -266,12 +351,17 @@ static void commit(struct brrr_engine *e, struct seq *q, const float *logits)
 void loop_step(struct brrr_engine *e)
 {
     struct batch b = make_batch(e);
+
+    if (b.n_row == 0) return; /* beams that just got their slots, and all is in the cache */
     const float *logits = step_run(e->step, e->pool, &b, kvpool_view(e->kv));
 
     for (int i = 0; i < b.n_seq; i++) {
         struct seq *q = e->slot[b.seq[i].slot];
         kvpool_publish(e->kv, q->slot, q->id, q->n_done);
     }
+    e->n_step++;
+    for (int i = 0; i < e->n_out_seq; i++)
+        seq_draw(e->out_seq[i], e->sampler, row_of(e, logits, e->out_seq[i]->out0));
     for (int i = 0; i < e->n_out_seq; i++)
         commit(e, e->out_seq[i], row_of(e, logits, e->out_seq[i]->out0));
 }
@@ -281,7 +371,7 @@ void loop_step(struct brrr_engine *e)
 static void stop_computing(struct brrr_engine *e, struct seq *q)
 {
     if (q->slot >= 0) leave_slot(e, q);
-    else if (!q->held && !q->finish) dequeue(e, q);
+    else if (q->waits) dequeue(e, q);
 }
 
 /* The sequence behind answer i that a client gets. */

@@ -6,8 +6,7 @@
 
 #include "base/clock.h"
 
-/* Tokens that a sequence may come to: the prompt and n_predict, or the context. */
-static int limit_of(const struct engine_request *q, int ctx)
+int request_limit(const struct engine_request *q, int ctx)
 {
     int64_t want = (int64_t)q->n_prompt + q->gen->n_predict;
 
@@ -26,10 +25,10 @@ enum brrr_status request_new(struct request **out, const struct brrr_model *m,
     r->user = q->user;
     r->salt = q->salt;
     r->n_prompt = (int)q->n_prompt;
-    r->limit = limit_of(q, ctx);
-    r->n_seq = r->n_left = MAX(r->gen.n_choices, r->gen.best_of);
-    r->n_held = r->n_seq - 1;
-    r->quiet = r->n_seq > r->gen.n_choices;
+    r->limit = request_limit(q, ctx);
+    r->n_seq = r->n_left = MAX(MAX(r->gen.n_choices, r->gen.best_of), r->gen.beam_width);
+    r->n_held = r->gen.beam_width > 0 ? 0 : r->n_seq - 1;
+    r->quiet = r->n_seq > r->gen.n_choices || r->gen.beam_width > 0;
     r->seq = calloc((size_t)r->n_seq, sizeof(*r->seq));
     if (r->quiet) r->winner = calloc((size_t)r->gen.n_choices, sizeof(*r->winner));
     st = r->seq && (!r->quiet || r->winner)
@@ -37,6 +36,7 @@ enum brrr_status request_new(struct request **out, const struct brrr_model *m,
              : fail(err, BRRR_E_NOMEM, "no memory for a request of %d answers", r->n_seq);
     for (int i = 0; !st && i < r->n_seq; i++)
         st = seq_init(&r->seq[i], r, i, m, q->prompt, err);
+    if (!st && r->gen.beam_width > 0) st = beams_new(&r->beams, r, err);
     if (st) {
         request_free(r);
         return st;
@@ -52,6 +52,7 @@ void request_free(struct request *r)
     for (int i = 0; r->seq && i < r->n_seq; i++)
         seq_fini(&r->seq[i]);
     free(r->seq);
+    beams_free(r->beams, r);
     free(r->winner);
     free(r);
 }

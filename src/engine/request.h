@@ -5,12 +5,13 @@
  *
  * The first sequence reads the prompt; further answers are held until its last token is
  * computed and then share its blocks. With best_of > n the request is quiet: no event goes
- * out before all of its sequences have ended; then those of the n best ones are shown.
+ * out before all of its sequences have ended; then those of the n best ones are shown. So is
+ * a beam search (beam.h), whose sequences have slots and give them up together.
  */
 #ifndef ENGINE_REQUEST_H
 #define ENGINE_REQUEST_H
 
-#include "engine/seq.h"
+#include "engine/beam.h"
 
 struct request {
     uint64_t id;
@@ -21,6 +22,8 @@ struct request {
     int n_prompt, limit;       /* tokens: of the prompt; of a sequence at most         */
     int n_seq, n_held, n_left; /* sequences; of them, held; not ended            */
     struct seq *seq;           /* [n_seq]                                              */
+    struct beams *beams;       /* NULL: the sequences are drawn                      */
+    uint64_t n_step;           /* beams: the step that they were last moved in       */
     bool quiet, cancelled;
     int *winner; /* quiet: [gen.n_choices] the sequences to show, the best first */
     double t_submit, t_start;
@@ -28,6 +31,8 @@ struct request {
 
 enum brrr_status request_new(struct request **out, const struct brrr_model *m,
                              const struct engine_request *q, int ctx, struct brrr_error *err);
+/* Tokens that a sequence of it may come to: the prompt and n_predict, or the context. */
+int request_limit(const struct engine_request *q, int ctx);
 void request_free(struct request *r); /* NULL is allowed */
 
 /* All sequences of a quiet request have ended: choose the answers. */

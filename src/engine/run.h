@@ -22,7 +22,7 @@ struct brrr_engine {
     struct step *step;
     struct sampler *sampler;
 
-    uint64_t next_id, next_order;
+    uint64_t next_id, next_order, n_step;
     struct request *first, *last; /* all that have not ended, in order of arrival         */
     int n_cancelled;              /* of them                                              */
     struct request *shown;        /* quiet ones whose answers are handed out (by `after`) */

@@ -163,12 +163,15 @@ static void add_waiting(struct plan *p)
         /* One more block: the one in which its cached prefix ends is copied. */
         size_t need = bytes_for(s, t->n_done, t->n_total) + s->block_bytes;
         /* Alone it always goes: what was accepted fits into the whole cache. */
+        int width = MAX(t->width, 1);
+        need *= (size_t)width;
+        if (p->n_running + width > s->n_slot) return;
         if (p->n_running > 0 && need + s->reserve > p->room) return;
         int n = MIN(t->n_total - t->n_done, p->left);
         p->row[p->n++] = (struct sched_row){ i, n, true };
         p->room -= MIN(p->room, need);
         p->left -= n;
-        p->n_running++;
+        p->n_running += width;
     }
 }
 

@@ -26,6 +26,7 @@ struct sched_task {
     int priority;
     bool running;        /* it has a slot                                            */
     int n_total, n_done; /* tokens that are there; computed (waiting: in the cache)  */
+    int width;           /* waiting: slots that it takes, all at once; 0: one        */
     int n_draft;         /* guesses behind them, to be verified with the last token  */
     double arrival;      /* seconds, as sched_state.now                              */
 };

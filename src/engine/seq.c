@@ -40,12 +40,15 @@ enum brrr_status seq_init(struct seq *q, struct request *r, int choice, const st
 {
     size_t cap = (size_t)MAX(r->limit, r->n_prompt);
 
-    *q = (struct seq){ .r = r, .choice = choice, .slot = -1, .held = choice > 0, .n = r->n_prompt };
+    *q = (struct seq){ .r = r, .choice = choice, .slot = -1, .n = r->n_prompt };
+    q->held = choice > 0;
+    q->live = choice == 0;
     q->id = malloc(cap * sizeof(*q->id));
     if (!q->id) goto nomem;
     memcpy(q->id, prompt, (size_t)r->n_prompt * sizeof(*prompt));
-    if (r->gen.n_logprobs > 0) {
-        q->drawn.top = calloc((size_t)r->gen.n_logprobs, sizeof(*q->drawn.top));
+    int n_top = MAX(r->gen.n_logprobs, 2 * r->gen.beam_width);
+    if (n_top > 0) {
+        q->drawn.top = calloc((size_t)n_top, sizeof(*q->drawn.top));
         if (!q->drawn.top) goto nomem;
     }
     if (m->tok) {
@@ -86,7 +89,7 @@ static void put_rest(struct seq *q, struct engine_event *ev)
     ev->text.n += stopper_flush(&q->stopper, q->text + ev->text.n);
 }
 
-static bool is_stop(const struct seq *q, const struct brrr_model *m, int32_t token)
+bool seq_stops(const struct seq *q, const struct brrr_model *m, int32_t token)
 {
     const struct gen_params *g = &q->r->gen;
 
@@ -99,7 +102,7 @@ static bool is_stop(const struct seq *q, const struct brrr_model *m, int32_t tok
 static void show(struct seq *q, const struct brrr_model *m, int32_t token, int n,
                  struct engine_event *ev)
 {
-    if (is_stop(q, m, token)) {
+    if (seq_stops(q, m, token)) {
         ev->finish = BRRR_FINISH_STOP;
     } else {
         if (q->detok.t) put_text(q, detok_push(&q->detok, token), ev);
@@ -147,12 +150,30 @@ void seq_draw(struct seq *q, struct sampler *s, const float *logits)
                             .choice = (uint32_t)q->choice,
                             .position = (uint64_t)q->n };
     struct drawn *d = &q->drawn;
-
     if (q->n >= q->r->limit) return; /* n_predict is 0 */
+    if (g->beam_width > 0) {
+        d->n_top = sampler_logprobs(s, logits, d->top, 2 * g->beam_width, NULL);
+        return;
+    }
     d->token = sampler_next(s, &g->sample, &in);
     d->chosen = (struct sample_logprob){ .id = d->token };
     if (g->n_logprobs >= 0 || q->r->quiet)
         d->n_top = sampler_logprobs(s, logits, d->top, MAX(g->n_logprobs, 0), &d->chosen);
+}
+
+void seq_copy(struct seq *to, const struct seq *from)
+{
+    size_t n_gen = (size_t)(from->n - from->r->n_prompt);
+
+    memcpy(to->id, from->id, (size_t)from->n * sizeof(*to->id));
+    memcpy(to->logprob, from->logprob, n_gen * sizeof(*to->logprob));
+    to->n = from->n;
+    to->n_done = from->n_done;
+    to->sum_logprob = from->sum_logprob;
+    to->t_first = from->t_first;
+    to->t_last = from->t_last;
+    to->stopper = from->stopper;
+    if (to->detok.t) detok_copy(&to->detok, &from->detok);
 }
 
 /* A quiet sequence keeps what its events will say. */

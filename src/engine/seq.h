@@ -17,7 +17,7 @@ struct request;
 struct drawn {
     int32_t token;
     struct sample_logprob chosen; /* of it, if asked for      */
-    struct sample_logprob *top;   /* [gen.n_logprobs]         */
+    struct sample_logprob *top;   /* [gen.n_logprobs, or twice the width of a beam search] */
     int n_top;
 };
 
@@ -30,7 +30,9 @@ struct seq {
     int n, n_done;    /* tokens; of them, positions in the cache                   */
     int n_match;      /* waiting: of them, in the cache when it was last looked for */
     int slot;         /* -1: it waits, is held or has ended                        */
+    bool waits;       /* in the queue                                              */
     bool held;        /* a further answer to a prompt that another sequence reads  */
+    bool live;        /* of a beam search: it goes on                              */
     enum brrr_finish finish;
     int n_preempted;        /* times that it had to give its blocks back                 */
     int n_cached;           /* of its prompt: found in the cache                         */
@@ -61,6 +63,10 @@ void seq_draw(struct seq *q, struct sampler *s, const float *logits);
 void seq_take(struct seq *q, const struct brrr_model *m, double now, struct engine_event *ev);
 /* The event of token n_shown of a quiet sequence, from the first to the last. */
 void seq_show(struct seq *q, const struct brrr_model *m, struct engine_event *ev);
+/* Does this token end the answer? Stop strings are seq_take()'s. */
+bool seq_stops(const struct seq *q, const struct brrr_model *m, int32_t token);
+/* The tokens and the text so far of another sequence of the request. */
+void seq_copy(struct seq *to, const struct seq *from);
 /* The last event of a sequence that ends without a token. */
 void seq_end(struct seq *q, enum brrr_finish finish, struct engine_event *ev);
 

@@ -36,6 +36,14 @@ void detok_reset(struct detok *d)
     d->n_tail = 0;
 }
 
+void detok_copy(struct detok *d, const struct detok *from)
+{
+    char *buf = d->buf;
+
+    *d = *from;
+    d->buf = buf;
+}
+
 void detok_fini(struct detok *d)
 {
     free(d->buf);

@@ -66,7 +66,8 @@ struct detok {
 };
 bool detok_init(struct detok *d, const struct tokenizer *t, bool special); /* false: no memory */
 void detok_reset(struct detok *d);                                         /* another stream */
-struct slice detok_push(struct detok *d, int32_t id); /* out of range: nothing */
+void detok_copy(struct detok *d, const struct detok *from); /* as far as that one is; same t */
+struct slice detok_push(struct detok *d, int32_t id);       /* out of range: nothing */
 struct slice detok_flush(struct detok *d);
 size_t detok_room(const struct tokenizer *t); /* the most bytes that one call returns */
 void detok_fini(struct detok *d);             /* zeroed ones are allowed */
