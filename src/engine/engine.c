@@ -127,12 +127,14 @@ static bool take_tables(struct brrr_engine *e, int max_row)
     e->task_seq = calloc((size_t)e->n_task_max, sizeof(struct seq *));
     e->row = calloc((size_t)e->n_task_max, sizeof(*e->row));
     if (!e->task || !e->task_seq || !e->row) return false;
+    e->steps = calloc(METRIC_STEPS, sizeof(*e->steps));
     e->slot = calloc(n, sizeof(*e->slot));
     e->seq = calloc(n, sizeof(*e->seq));
     e->out_seq = calloc(n, sizeof(*e->out_seq));
     e->out_row = calloc(n, sizeof(*e->out_row));
     e->token = calloc((size_t)max_row, sizeof(*e->token));
-    return e->slot && e->seq && e->out_seq && e->out_row && e->token && room_for_events(e, 1);
+    return e->steps && e->slot && e->seq && e->out_seq && e->out_row && e->token &&
+           room_for_events(e, 1);
 }
 
 enum brrr_status engine_open(struct brrr_engine **out, const struct brrr_model *m,
@@ -148,6 +150,7 @@ enum brrr_status engine_open(struct brrr_engine **out, const struct brrr_model *
     e->o = *opts;
     e->tail = &e->head;
     e->next_id = 1;
+    model_cost(&e->cost, model, e->o.kv_type);
     if ((st = engine_opts_settle(&e->o, m, err))) goto error;
     struct kvpool_opts k = pool_opts(&e->o, e->o.ctx);
     k.secret = secret();
@@ -202,6 +205,7 @@ void brrr_engine_close(struct brrr_engine *e)
     free(e->task);
     free(e->task_seq);
     free(e->row);
+    free(e->steps);
     free(e);
 }
 
@@ -256,8 +260,8 @@ static enum brrr_status check_width(const struct brrr_engine *e, const struct en
     return BRRR_OK;
 }
 
-enum brrr_status engine_submit(struct brrr_engine *e, const struct engine_request *q, uint64_t *id,
-                               struct brrr_error *err)
+static enum brrr_status take_in(struct brrr_engine *e, const struct engine_request *q, uint64_t *id,
+                                struct brrr_error *err)
 {
     struct request *r;
     enum brrr_status st;
@@ -272,6 +276,16 @@ enum brrr_status engine_submit(struct brrr_engine *e, const struct engine_reques
     append(e, r);
     *id = r->id;
     return BRRR_OK;
+}
+
+enum brrr_status engine_submit(struct brrr_engine *e, const struct engine_request *q, uint64_t *id,
+                               struct brrr_error *err)
+{
+    enum brrr_status st = take_in(e, q, id, err);
+
+    e->metrics.n_submitted += st == BRRR_OK;
+    e->metrics.n_refused += st != BRRR_OK;
+    return st;
 }
 
 /* The request with this id, if it has not ended, or NULL. */

@@ -39,6 +39,8 @@ struct engine_timings {
     double queue_s;   /* submitted to first scheduled */
     double prefill_s; /* first scheduled to first token: TTFT without the queue */
     double decode_s;  /* first token to last; ITL = decode_s / (n_gen - 1) */
+    double itl_max_s; /* the longest gap between two tokens          */
+    int n_block;      /* of KV_BLOCK positions: what it held at its end, shared ones included */
 };
 
 /* What a client asks for. */

@@ -65,7 +65,10 @@ static void start(struct brrr_engine *e, struct seq *q)
     take_slot(e, q, free_slot(e));
     if (q->r->beams && !q->live) return;
     q->n_done = kvpool_start(e->kv, q->slot, q->id, q->n, q->r->salt);
-    if (q->n_preempted == 0) q->n_cached = MIN(q->n_done, q->r->n_prompt);
+    if (q->n_preempted > 0) return;
+    q->n_cached = MIN(q->n_done, q->r->n_prompt);
+    e->metrics.n_prompt += (uint64_t)q->r->n_prompt;
+    e->metrics.n_cached += (uint64_t)q->n_cached;
 }
 
 /* The sequences that have slots and lose them together: all of a beam search, or the one. */
@@ -92,6 +95,7 @@ static void preempt(struct brrr_engine *e, struct seq *q)
     int n;
     struct seq *group = group_of(q, &n);
 
+    e->metrics.n_preempted++;
     for (int i = 0; i < n; i++) {
         leave_slot(e, &group[i]);
         group[i].n_done = group[i].n_match = 0;
@@ -181,10 +185,12 @@ static struct sched_state look(struct brrr_engine *e)
             s.n_row += e->task[s.n_task - 1].n_total - e->task[s.n_task - 1].n_done == 1;
         }
     s.n_row = MIN(s.n_row, e->o.chunk + e->o.n_parallel);
+    e->now.n_running = s.n_task;
     for (struct seq *q = e->head; q && s.n_task < e->n_task_max; q = q->next) {
         if (looked++ < MATCH_AT_ONCE) q->n_match = kvpool_match(e->kv, q->id, q->n, q->r->salt);
         list_task(e, &s, q);
     }
+    e->now.n_waiting = s.n_task - e->now.n_running;
     kvpool_room(e->kv, &s.room, &s.block_bytes);
     /* Those that run can each fill another block before anybody has to give way. */
     s.reserve = s.block_bytes * (size_t)e->o.n_parallel;
@@ -239,6 +245,8 @@ static void add_rows(struct brrr_engine *e, struct batch *b, struct seq *q, int 
     e->seq[b->n_seq++] =
         (struct batch_seq){ .slot = q->slot, .row0 = b->n_row, .n_row = n, .pos0 = q->n_done };
     memcpy(e->token + b->n_row, q->id + q->n_done, (size_t)n * sizeof(*e->token));
+    bool decodes = n == 1 && q->n > q->r->n_prompt;
+    *(decodes ? &e->now.n_decode : &e->now.n_prompt) += n;
     b->n_row += n;
     q->n_done += n;
     if (q->n_done < q->n) return;
@@ -252,7 +260,6 @@ static struct batch make_batch(struct brrr_engine *e)
     struct batch b = { .token = e->token, .seq = e->seq, .out_row = e->out_row };
     struct sched_state s = look(e);
     int n_plan = sched_plan(&s, e->row);
-
     allot(e, &s, n_plan);
     e->n_out_seq = 0;
     for (int i = 0; i < n_plan; i++)
@@ -268,10 +275,35 @@ static const float *row_of(const struct brrr_engine *e, const float *logits, int
     return logits + (size_t)row * (size_t)e->m->model->hp.n_vocab;
 }
 
+static void count_token(struct brrr_engine *e, struct seq *q, double gap)
+{
+    struct metrics *m = &e->metrics;
+
+    m->n_made++;
+    if (q->n == q->r->n_prompt + 1) {
+        metric_time(&m->queue, q->r->t_start - q->r->t_submit);
+        metric_time(&m->ttft, q->t_first - q->r->t_submit);
+        return;
+    }
+    metric_time(&m->itl, gap);
+    q->itl_max = MAX(q->itl_max, gap);
+}
+
+static void count_end(struct brrr_engine *e, const struct seq *q, double now)
+{
+    e->metrics.n_finished[q->finish]++;
+    metric_time(&e->metrics.total, now - q->r->t_submit);
+}
+
 /* The drawn token of a sequence, and its event unless the request is quiet. */
 static void take(struct brrr_engine *e, struct seq *q)
 {
-    seq_take(q, e->m, clock_now(), &e->ev[e->n_ev]);
+    double now = clock_now(), before = q->t_last;
+    int n = q->n;
+
+    seq_take(q, e->m, now, &e->ev[e->n_ev]);
+    if (q->n > n) count_token(e, q, now - before);
+    if (q->finish) count_end(e, q, now);
     if (q->r->quiet) return;
     e->n_ev++;
     assert(e->n_ev <= e->ev_cap);
@@ -325,14 +357,16 @@ static void move_blocks(struct brrr_engine *e, struct request *r)
 
 static void commit_beams(struct brrr_engine *e, struct request *r)
 {
-    if (r->n_step == e->n_step) return; /* with the first of them */
-    r->n_step = e->n_step;
+    if (r->n_step == e->n_step + 1) return; /* with the first of them */
+    r->n_step = e->n_step + 1;
     if (!beams_advance(r->beams, r, e->m, clock_now())) {
         move_blocks(e, r);
         return;
     }
     for (int i = 0; i < r->n_seq; i++)
         leave_slot(e, &r->seq[i]);
+    for (int i = 0; i < r->gen.n_choices; i++)
+        count_end(e, &r->seq[i], clock_now());
     r->n_left = 0;
     list_shown(e, r);
 }
@@ -348,22 +382,51 @@ static void commit(struct brrr_engine *e, struct seq *q, const float *logits)
     if (q->finish) retire(e, q);
 }
 
+/* Seconds since *t, which moves on. */
+static double lap(double *t)
+{
+    double before = *t;
+
+    *t = clock_now();
+    return *t - before;
+}
+
+static void record(struct brrr_engine *e, const struct batch *b)
+{
+    struct metric_step *s = &e->now;
+    struct kvpool_stats kv;
+
+    kvpool_stats(e->kv, &kv);
+    s->index = e->n_step;
+    s->n_out = b->n_out;
+    s->kv_used = kv.used;
+    s->kv_cached = kv.cached;
+    s->work = machine_batch_work(e->m->model, &e->cost, b, e->o.kv_type);
+    metrics_add_step(&e->metrics, s);
+    e->steps[e->n_step++ % METRIC_STEPS] = *s;
+}
+
 void loop_step(struct brrr_engine *e)
 {
+    double t = clock_now();
+
+    e->now = (struct metric_step){ .t0 = t };
     struct batch b = make_batch(e);
-
     if (b.n_row == 0) return; /* beams that just got their slots, and all is in the cache */
+    e->now.plan_s = lap(&t);
     const float *logits = step_run(e->step, e->pool, &b, kvpool_view(e->kv));
-
+    e->now.model_s = lap(&t);
+    for (int i = 0; i < e->n_out_seq; i++)
+        seq_draw(e->out_seq[i], e->sampler, row_of(e, logits, e->out_seq[i]->out0));
+    e->now.draw_s = lap(&t);
     for (int i = 0; i < b.n_seq; i++) {
         struct seq *q = e->slot[b.seq[i].slot];
         kvpool_publish(e->kv, q->slot, q->id, q->n_done);
     }
-    e->n_step++;
-    for (int i = 0; i < e->n_out_seq; i++)
-        seq_draw(e->out_seq[i], e->sampler, row_of(e, logits, e->out_seq[i]->out0));
     for (int i = 0; i < e->n_out_seq; i++)
         commit(e, e->out_seq[i], row_of(e, logits, e->out_seq[i]->out0));
+    e->now.commit_s = lap(&t);
+    record(e, &b);
 }
 
 /* --- the end --- */
@@ -387,7 +450,9 @@ static void cancel(struct brrr_engine *e, struct request *r)
         stop_computing(e, &r->seq[i]);
     for (int i = 0; i < r->gen.n_choices; i++) {
         struct seq *q = answer(r, i);
-        if (r->quiet ? !q->shown : !q->finish) seq_end(q, BRRR_FINISH_CANCELLED, &e->ev[e->n_ev++]);
+        if (r->quiet ? q->shown : q->finish != BRRR_FINISH_NONE) continue;
+        seq_end(q, BRRR_FINISH_CANCELLED, &e->ev[e->n_ev++]);
+        count_end(e, q, clock_now());
     }
     e->ev[e->n_ev - 1].last = true;
     finish_request(e, r);

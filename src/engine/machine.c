@@ -251,6 +251,21 @@ struct step_work machine_step_work(const struct model *m, const struct step_shap
     return w;
 }
 
+struct step_work machine_batch_work(const struct model *m, const struct model_cost *c,
+                                    const struct batch *b, int kv_type)
+{
+    struct step_work w = linear_work(m, c, b->n_row, b->n_out);
+    double *attend = kv_type == KV_INT8 ? &w.macs8 : &w.macs32;
+
+    for (int i = 0; i < b->n_seq; i++) {
+        const struct batch_seq *s = &b->seq[i];
+        w.kv_bytes += cost_kv_bytes(c, s->pos0 + s->n_row);
+        for (int r = 1; r <= s->n_row; r++)
+            *attend += cost_attend_macs(c, s->pos0 + r);
+    }
+    return w;
+}
+
 void machine_add_work(struct step_work *sum, const struct step_work *w)
 {
     sum->macs8 += w->macs8;

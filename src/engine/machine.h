@@ -14,6 +14,7 @@
 #ifndef ENGINE_MACHINE_H
 #define ENGINE_MACHINE_H
 
+#include "model/cost.h"
 #include "model/model.h"
 
 /* Of all workers of a pool together. */
@@ -61,6 +62,9 @@ struct step_shape {
     int kv_type;
 };
 struct step_work machine_step_work(const struct model *m, const struct step_shape *s);
+/* The same of a batch; c: model_cost() of the model and this type of cache. */
+struct step_work machine_batch_work(const struct model *m, const struct model_cost *c,
+                                    const struct batch *b, int kv_type);
 /* Add the work of one more step. */
 void machine_add_work(struct step_work *sum, const struct step_work *w);
 

@@ -23,7 +23,7 @@ struct request {
     int n_seq, n_held, n_left; /* sequences; of them, held; not ended            */
     struct seq *seq;           /* [n_seq]                                              */
     struct beams *beams;       /* NULL: the sequences are drawn                      */
-    uint64_t n_step;           /* beams: the step that they were last moved in       */
+    uint64_t n_step;           /* beams: of the step that they were last moved in, counted from 1 */
     bool quiet, cancelled;
     int *winner; /* quiet: [gen.n_choices] the sequences to show, the best first */
     double t_submit, t_start;

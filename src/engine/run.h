@@ -11,7 +11,7 @@
 #define ENGINE_RUN_H
 
 #include "engine/engine.h"
-#include "engine/kvpool.h"
+#include "engine/metrics.h"
 #include "engine/request.h"
 
 struct brrr_engine {
@@ -42,6 +42,10 @@ struct brrr_engine {
     struct batch_seq *seq; /* [n_parallel] */
     struct seq **out_seq;  /* [n_parallel] sequences with logits, in the order of their rows */
     int n_out_seq;
+    struct model_cost cost;
+    struct metrics metrics;
+    struct metric_step now;    /* the step that is being made   */
+    struct metric_step *steps; /* [METRIC_STEPS], a ring: index % METRIC_STEPS */
 
     struct engine_event *ev; /* [ev_cap] news; [ev_at, n_ev) is not handed over              */
     int n_ev, ev_at, ev_cap;

@@ -122,6 +122,8 @@ static void fill_timings(const struct seq *q, struct engine_timings *t)
     t->n_cached = q->n_cached;
     t->n_preempted = q->n_preempted;
     t->n_gen = q->n - r->n_prompt;
+    t->n_block = (q->n_done + KV_BLOCK - 1) / KV_BLOCK;
+    t->itl_max_s = q->itl_max;
     t->queue_s = r->t_start > 0 ? r->t_start - r->t_submit : 0;
     t->prefill_s = t->n_gen > 0 ? q->t_first - r->t_start : 0;
     t->decode_s = t->n_gen > 0 ? q->t_last - q->t_first : 0;

@@ -36,6 +36,7 @@ struct seq {
     enum brrr_finish finish;
     int n_preempted;        /* times that it had to give its blocks back                 */
     int n_cached;           /* of its prompt: found in the cache                         */
+    double itl_max;         /* longest time between two of its tokens, seconds */
     double t_first, t_last; /* its first and its newest token                           */
     int out0;               /* its row of logits in this step                            */
     struct drawn drawn;

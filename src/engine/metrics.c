@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/* metrics.c - see metrics.h. */
+#include "engine/metrics.h"
+
+#include "engine/run.h"
+
+static double upper_bound(int bucket)
+{
+    return METRIC_LEAST * (double)(1 << bucket);
+}
+
+void metric_time(struct metric_times *m, double seconds)
+{
+    int i = 0;
+
+    while (i < METRIC_BUCKETS - 1 && seconds > upper_bound(i))
+        i++;
+    m->bucket[i]++;
+    m->n++;
+    m->sum += seconds;
+}
+
+double metric_quantile(const struct metric_times *m, double part)
+{
+    double left = part * (double)m->n;
+    int i = 0;
+
+    if (m->n == 0) return 0;
+    while (i < METRIC_BUCKETS - 1 && left > (double)m->bucket[i])
+        left -= (double)m->bucket[i++];
+    return upper_bound(i);
+}
+
+enum metric_kind metric_kind_of(const struct metric_step *s)
+{
+    if (s->n_prompt == 0) return METRIC_DECODE;
+    return s->n_decode > 0 ? METRIC_MIXED : METRIC_PREFILL;
+}
+
+void metrics_add_step(struct metrics *m, const struct metric_step *s)
+{
+    m->n_step[metric_kind_of(s)]++;
+    m->plan_s += s->plan_s;
+    m->model_s += s->model_s;
+    m->draw_s += s->draw_s;
+    m->commit_s += s->commit_s;
+    machine_add_work(&m->work, &s->work);
+}
+
+void engine_metrics(const struct brrr_engine *e, struct metrics *out)
+{
+    *out = e->metrics;
+    for (int i = 0; i < e->o.n_parallel; i++)
+        out->n_running += e->slot[i] != NULL;
+    for (const struct seq *q = e->head; q; q = q->next)
+        out->n_waiting++;
+    kvpool_stats(e->kv, &out->kv);
+}
+
+int engine_steps(const struct brrr_engine *e, struct metric_step *out, int cap)
+{
+    int have = (int)MIN(e->n_step, METRIC_STEPS), n = MIN(cap, have);
+
+    for (int i = 0; i < n; i++)
+        out[i] = e->steps[(e->n_step - (uint64_t)(n - i)) % METRIC_STEPS];
+    return n;
+}

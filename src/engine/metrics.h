@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * metrics.h - what the engine did, counted: for servers, benchmarks and who looks for time.
+ *
+ * Counters since the start, distributions in buckets, and the last steps one by one.
+ * What a request took is in its last event (struct engine_timings). Nothing here costs
+ * more than a few additions for a token; the work of a step is counted as model/cost.h does,
+ * so that a machine's limits (machine.h) give its share of the roofline.
+ *
+ * Owned by: the engine's thread, like the engine.
+ */
+#ifndef ENGINE_METRICS_H
+#define ENGINE_METRICS_H
+
+#include "engine/kvpool.h"
+#include "engine/machine.h"
+
+struct brrr_engine;
+
+enum {
+    METRIC_BUCKETS = 24, /* bucket i counts what is at most METRIC_LEAST * 2^i; the last all   */
+    METRIC_STEPS = 512,  /* that are remembered                                                */
+    METRIC_FINISH = 4,   /* enum brrr_finish                                                   */
+};
+#define METRIC_LEAST 50e-6 /* seconds */
+
+struct metric_times {
+    uint64_t bucket[METRIC_BUCKETS], n;
+    double sum; /* seconds */
+};
+
+/* What a step did. */
+struct metric_step {
+    uint64_t index;
+    double t0;                                /* clock_now() when it began                      */
+    double plan_s, model_s, draw_s, commit_s; /* scheduling; the pass; sampling; the rest        */
+    int n_prompt, n_decode, n_draft;          /* rows                                           */
+    int n_out;                                /* rows with logits                               */
+    int n_running, n_waiting;                 /* sequences, after it was planned                */
+    size_t kv_used, kv_cached;                /* bytes                                          */
+    struct step_work work;
+};
+
+/* Kinds of steps, by what is in them. */
+enum metric_kind { METRIC_PREFILL, METRIC_DECODE, METRIC_MIXED, METRIC_KINDS };
+
+struct metrics {
+    uint64_t n_submitted, n_refused, n_finished[METRIC_FINISH]; /* requests                */
+    uint64_t n_prompt, n_cached, n_made;                        /* tokens: of prompts that ended
+                                                                   being read, of them from the
+                                                                   cache; made                */
+    uint64_t n_drafted, n_accepted;
+    uint64_t n_preempted;
+    uint64_t n_step[METRIC_KINDS];
+    double plan_s, model_s, draw_s, commit_s;
+    struct metric_times queue, ttft, itl, total; /* of each answer; itl of each gap       */
+    struct step_work work;                       /* of all steps                          */
+    int n_running, n_waiting;                    /* sequences                             */
+    struct kvpool_stats kv;
+};
+
+void engine_metrics(const struct brrr_engine *e, struct metrics *out);
+/* The newest steps, at most cap, the oldest of them first; returns how many. */
+int engine_steps(const struct brrr_engine *e, struct metric_step *out, int cap);
+
+/* --- for the engine --- */
+
+void metric_time(struct metric_times *m, double seconds);
+/* The value below which `part` of all lie, by the upper bound of its bucket; 0 of none. */
+double metric_quantile(const struct metric_times *m, double part);
+enum metric_kind metric_kind_of(const struct metric_step *s);
+void metrics_add_step(struct metrics *m, const struct metric_step *s);
+
+#endif

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/* test_metrics.c - what the engine counts is what happened (engine/metrics.h). */
+#include "base/clock.h"
+#include "base/f16.h"
+#include "engine/metrics.h"
+#include "engine/request.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include "tiny_model.h"
+
+enum { N_REQUEST = 7, N_PROMPT = 80, N_GEN = 20 };
+
+static void times_and_quantiles(void **state)
+{
+    struct metric_times m = { 0 };
+
+    (void)state;
+    assert_true(metric_quantile(&m, 0.5) == 0);
+    for (int i = 0; i < 90; i++)
+        metric_time(&m, 90e-6);
+    for (int i = 0; i < 10; i++)
+        metric_time(&m, 0.9e-3);
+    metric_time(&m, 1e9); /* beyond the last bucket's bound */
+    assert_int_equal(m.n, 101);
+    assert_true(fabs(metric_quantile(&m, 0.5) - 100e-6) < 1e-9);
+    assert_true(fabs(metric_quantile(&m, 0.95) - 1.6e-3) < 1e-9);
+    assert_int_equal(m.bucket[METRIC_BUCKETS - 1], 1);
+    assert_true(fabs(m.sum - (1e9 + 90 * 90e-6 + 10 * 0.9e-3)) < 1e-3);
+}
+
+static void submit_all(struct brrr_engine *e)
+{
+    static struct gen_params g;
+    int32_t prompt[N_PROMPT];
+    uint64_t id;
+
+    gen_params_init(&g);
+    g.n_predict = N_GEN;
+    for (int i = 0; i < N_PROMPT; i++)
+        prompt[i] = (i * 13 + 5) % TINY_VOCAB;
+    for (int k = 0; k < N_REQUEST; k++) {
+        prompt[N_PROMPT - 1] = k;
+        assert_int_equal(submit_ids(e, prompt, N_PROMPT, &g, &id, NULL), BRRR_OK);
+    }
+    assert_int_equal(submit_ids(e, prompt, 0, &g, &id, NULL), BRRR_E_FORMAT);
+    assert_int_equal(submit_ids(e, prompt, N_PROMPT - 1, &g, &id, NULL), BRRR_OK);
+    engine_cancel(e, id);
+}
+
+static void counts_are_what_happened(void **state)
+{
+    struct engine_opts o = { .n_threads = 1, .n_parallel = 3, .ctx = 200, .chunk = 48 };
+    static struct metric_step steps[METRIC_STEPS];
+    struct engine_event ev[LIMIT_PARALLEL];
+    struct brrr_engine *e;
+    struct brrr_model m;
+    struct metrics x;
+    struct tiny tiny;
+    uint64_t n_token = 0, n_cached = 0, n_rows = 0, n_step = 0;
+    double t0 = clock_now(), made_s = 0;
+    int n;
+
+    (void)state;
+    tiny_open(&m, &tiny, &(struct tiny_spec){ "llama", 2, 0, 256, QT_Q4_1 }, BRRR_PRECISION_Q8);
+    assert_int_equal(engine_open(&e, &m, &o, NULL), BRRR_OK);
+    submit_all(e);
+    engine_metrics(e, &x);
+    assert_int_equal(x.n_waiting, N_REQUEST + 1);
+    while ((n = engine_poll(e, ev, LIMIT_PARALLEL)) >= 0)
+        for (int i = 0; i < n; i++) {
+            n_token += ev[i].token >= 0;
+            if (!ev[i].finish) continue;
+            n_cached += (uint64_t)ev[i].timings.n_cached;
+            assert_true(ev[i].timings.itl_max_s <= ev[i].timings.decode_s);
+            if (ev[i].finish == BRRR_FINISH_CANCELLED) continue;
+            assert_int_equal(ev[i].timings.n_block, (N_PROMPT + N_GEN - 1 + 31) / 32);
+        }
+    engine_metrics(e, &x);
+    assert_int_equal(x.n_submitted, N_REQUEST + 1);
+    assert_int_equal(x.n_refused, 1);
+    assert_int_equal(x.n_finished[BRRR_FINISH_LENGTH], N_REQUEST);
+    assert_int_equal(x.n_finished[BRRR_FINISH_CANCELLED], 1);
+    assert_int_equal(n_token, N_REQUEST * N_GEN);
+    assert_int_equal(x.n_made, n_token);
+    assert_int_equal(x.n_prompt, N_REQUEST * N_PROMPT);
+    assert_true(n_cached > 0);
+    assert_int_equal(x.n_cached, n_cached);
+    assert_int_equal(x.ttft.n, N_REQUEST);
+    assert_int_equal(x.itl.n, N_REQUEST * (N_GEN - 1));
+    assert_int_equal(x.n_running + x.n_waiting, 0);
+    assert_int_equal(x.kv.n_used, 0);
+
+    n = engine_steps(e, steps, METRIC_STEPS);
+    for (int i = 0; i < n; i++) {
+        assert_int_equal(steps[i].index, i);
+        assert_true(steps[i].t0 >= t0 && (i == 0 || steps[i].t0 > steps[i - 1].t0));
+        assert_true(steps[i].n_running <= 3 && steps[i].work.linear_macs > 0);
+        n_rows += (uint64_t)(steps[i].n_prompt + steps[i].n_decode);
+        made_s += steps[i].model_s;
+    }
+    for (int k = 0; k < METRIC_KINDS; k++)
+        n_step += x.n_step[k];
+    assert_int_equal(n_step, n);
+    assert_true(fabs(made_s - x.model_s) < 1e-9);
+    /* Every position of a sequence but its last is computed once or found. */
+    assert_int_equal(n_rows, N_REQUEST * (N_PROMPT + N_GEN - 1) - n_cached);
+    assert_int_equal(engine_steps(e, steps, 2), 2);
+    assert_int_equal(steps[1].index, n - 1);
+    brrr_engine_close(e);
+    tiny_close(&m, &tiny);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(times_and_quantiles),
+        cmocka_unit_test(counts_are_what_happened),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
