@@ -339,8 +339,8 @@ int engine_poll(struct brrr_engine *e, struct engine_event *ev, int cap)
         e->gone = NULL;
         if (!e->first) return -1;
         e->ev_at = e->n_ev = 0;
-        loop_cancelled(e);
-        loop_show(e);
+        commit_cancelled(e);
+        commit_shown(e);
         if (e->n_ev == 0) loop_step(e);
     }
     int n = MIN(cap, e->n_ev - e->ev_at);

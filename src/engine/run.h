@@ -3,7 +3,9 @@
  * run.h - the engine's state, for the files that make it up. Private to engine/.
  *
  *     engine.c  opens and closes; takes requests in, hands events out
- *     loop.c    one step: who takes part, blocks for them, the batch, what came of it
+ *     loop.c    one step: who takes part, blocks for them, the batch
+ *     slots.c   who waits, who has a slot, who is gone
+ *     commit.c  what came of a step: tokens, events, ends
  *
  * Everything here belongs to the thread that polls.
  */
@@ -51,11 +53,40 @@ struct brrr_engine {
     int n_ev, ev_at, ev_cap;
 };
 
+/* --- loop.c --- */
+
 /* One step of the model; its events go to e->ev. */
 void loop_step(struct brrr_engine *e);
+
+/* --- slots.c --- */
+
+/* What waits for a slot stands in order of arrival. */
+void slots_enqueue(struct brrr_engine *e, struct seq *q);
+void slots_dequeue(struct brrr_engine *e, struct seq *q);
+/* A slot that is free, or -1. */
+int slots_free(const struct brrr_engine *e);
+void slots_take(struct brrr_engine *e, struct seq *q, int slot);
+/* The slot and its blocks are free again. */
+void slots_leave(struct brrr_engine *e, struct seq *q);
+/* A sequence that waits begins, or goes on after it had to make room: from what the cache has of
+ * it. There must be slots for it and for those that go with it. */
+void slots_admit(struct brrr_engine *e, struct seq *q);
+/* Its blocks are needed by others: it waits again, all its tokens to be computed. */
+void slots_preempt(struct brrr_engine *e, struct seq *q);
+/* One sequence of a request has ended, and with the last of them the request, or its showing
+ * begins. */
+void slots_retire(struct brrr_engine *e, struct seq *q);
+void slots_show(struct brrr_engine *e, struct request *r);
+/* The request is gone; its texts are shown until the next poll, then it is freed. */
+void slots_finish(struct brrr_engine *e, struct request *r);
+
+/* --- commit.c --- */
+
+/* The drawn token of a sequence, whose logits these are, and all that follows from it. */
+void commit_token(struct brrr_engine *e, struct seq *q, const float *logits);
 /* Requests that were cancelled end, whatever they were doing. */
-void loop_cancelled(struct brrr_engine *e);
+void commit_cancelled(struct brrr_engine *e);
 /* The next events of quiet requests whose sequences have ended. */
-void loop_show(struct brrr_engine *e);
+void commit_shown(struct brrr_engine *e);
 
 #endif
