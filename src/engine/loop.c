@@ -55,11 +55,16 @@ static struct sched_state look(struct brrr_engine *e)
                              .least_chunk = MIN(LEAST_CHUNK, e->o.chunk) };
     int looked = 0;
 
-    for (int i = 0; i < e->o.n_parallel; i++)
-        if (e->slot[i] && (!e->slot[i]->r->beams || e->slot[i]->live)) {
-            list_task(e, &s, e->slot[i]);
-            s.n_row += e->task[s.n_task - 1].n_total - e->task[s.n_task - 1].n_done == 1;
+    for (int i = 0; i < e->o.n_parallel; i++) {
+        struct seq *q = e->slot[i];
+        if (!q) continue;
+        if (q->r->beams && !q->live) { /* it keeps its slot for a beam to come */
+            s.n_slot--;
+            continue;
         }
+        list_task(e, &s, q);
+        s.n_row += e->task[s.n_task - 1].n_total - e->task[s.n_task - 1].n_done == 1;
+    }
     s.n_row = MIN(s.n_row, e->o.chunk + e->o.n_parallel);
     e->now.n_running = s.n_task;
     for (struct seq *q = e->head; q && s.n_task < e->n_task_max; q = q->next) {

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_matrix.c - the determinism contract over random requests: each computed alone by a
+ * plain engine, and then in the company of all the others, by engines with other batches,
+ * chunks, threads, caches and too little memory. Every token and the bits of every
+ * log-probability of the whole vocabulary must be the same.
+ *
+ * MATRIX_REQUESTS=N makes it larger (default 200), MATRIX_SEED=S another one.
+ */
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "base/f16.h"
+#include "base/rng.h"
+#include "engine/kvpool.h"
+#include "engine/metrics.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include "tiny_model.h"
+
+enum { CTX = 256, MAX_PROMPT = 170, MAX_GEN = 60, MAX_CHOICES = 4, FEW = 200, MOST = 100000 };
+
+/* What a request came to: a digest of each answer's events. */
+struct outcome {
+    uint64_t id, digest[MAX_CHOICES];
+    int n_end;
+    bool last;
+};
+
+struct wish {
+    int32_t prompt[MAX_PROMPT];
+    int n_prompt;
+    struct gen_params gen;
+};
+
+struct variant {
+    const char *name;
+    struct engine_opts o;
+    int kv_sequences; /* room for so many full ones; 0: the default */
+};
+
+/* 64 random bits of (what, of which request). */
+static uint64_t dice(uint64_t seed, int request, int what)
+{
+    uint32_t out[4], ctr[4] = { (uint32_t)request, (uint32_t)what, 0, 0 };
+    uint32_t key[2] = { (uint32_t)seed, (uint32_t)(seed >> 32) };
+
+    rng_philox(out, ctr, key);
+    return (uint64_t)out[0] << 32 | out[1];
+}
+
+static int pick(uint64_t seed, int request, int what, int n)
+{
+    return (int)(dice(seed, request, what) % (uint64_t)n);
+}
+
+static void draw_params(struct gen_params *g, uint64_t seed, int i)
+{
+    gen_params_init(g);
+    g->n_predict = pick(seed, i, 1, 8) ? pick(seed, i, 2, MAX_GEN) : 0;
+    g->n_logprobs = TINY_VOCAB;
+    g->sample.temperature = pick(seed, i, 3, 3) * 0.7;
+    g->sample.seed = dice(seed, i, 4);
+    if (pick(seed, i, 5, 3) == 0) g->sample.top_k = 1 + pick(seed, i, 6, 40);
+    if (pick(seed, i, 7, 3) == 0) g->sample.top_p = 0.8;
+    if (pick(seed, i, 8, 3) == 0) g->sample.repetition_penalty = 1.3;
+    if (pick(seed, i, 9, 4) == 0) g->sample.no_repeat_ngram_size = 3;
+    if (pick(seed, i, 10, 3) == 0) g->stop_id[g->n_stop_id++] = pick(seed, i, 11, TINY_VOCAB);
+    g->priority = pick(seed, i, 12, 3);
+    switch (pick(seed, i, 13, 8)) {
+    case 0:
+        g->n_choices = 1 + pick(seed, i, 14, MAX_CHOICES);
+        break;
+    case 1:
+        g->best_of = MAX_CHOICES;
+        g->n_choices = 2;
+        break;
+    case 2:
+        g->beam_width = 2;
+        g->n_logprobs = 0;
+        break;
+    }
+}
+
+/* Prompts that share beginnings: of the four trunks, cut anywhere, with ends of their own. */
+static void draw_wish(struct wish *w, uint64_t seed, int i)
+{
+    int trunk = pick(seed, i, 20, 4), shared = pick(seed, i, 21, 120);
+
+    w->n_prompt = MAX(1, MIN(shared + pick(seed, i, 22, 50), MAX_PROMPT));
+    for (int k = 0; k < w->n_prompt; k++)
+        w->prompt[k] = k < shared ? (k * 7 + trunk * 31 + k * k % 13) % TINY_VOCAB
+                                  : pick(seed, i, 100 + k, TINY_VOCAB);
+    draw_params(&w->gen, seed, i);
+}
+
+static void note(struct outcome *o, const struct engine_event *ev)
+{
+    uint64_t *d = &o->digest[ev->choice];
+
+    *d = XXH3_64bits_withSeed(&ev->token, sizeof(ev->token), *d);
+    *d = XXH3_64bits_withSeed(&ev->chosen, sizeof(ev->chosen), *d);
+    *d = XXH3_64bits_withSeed(ev->top, (size_t)ev->n_top * sizeof(*ev->top), *d);
+    *d = XXH3_64bits_withSeed(&ev->finish, sizeof(ev->finish), *d);
+    o->n_end += ev->finish != BRRR_FINISH_NONE;
+    assert_false(o->last);
+    o->last = ev->last;
+}
+
+/* One poll; false when there is nothing left to do. */
+static bool poll_once(struct brrr_engine *e, struct outcome *out, int n)
+{
+    struct engine_event ev[LIMIT_PARALLEL];
+    int got = engine_poll(e, ev, LIMIT_PARALLEL);
+
+    for (int i = 0; i < got; i++)
+        for (int k = 0; k < n; k++)
+            if (out[k].id == ev[i].id) note(&out[k], &ev[i]);
+    return got >= 0;
+}
+
+static void submit(struct brrr_engine *e, uint64_t seed, int i, struct outcome *out)
+{
+    static struct wish w;
+    struct brrr_error err;
+
+    draw_wish(&w, seed, i);
+    if (submit_ids(e, w.prompt, (size_t)w.n_prompt, &w.gen, &out->id, &err))
+        fail_msg("request %d: %s", i, err.text);
+}
+
+static struct brrr_engine *open_variant(const struct brrr_model *m, const struct variant *v)
+{
+    struct kvpool_opts k = { .ctx = CTX, .n_slot = v->kv_sequences, .chunk = v->o.chunk };
+    struct engine_opts o = v->o;
+    struct brrr_engine *e;
+    struct brrr_error err;
+
+    o.ctx = CTX;
+    if (v->kv_sequences) o.kv_bytes = kvpool_bytes(&m->model->hp, &k);
+    if (engine_open(&e, m, &o, &err)) fail_msg("%s", err.text);
+    return e;
+}
+
+/* All requests, arriving at random times, every fifth one twice and then cancelled once. */
+static void together(const struct brrr_model *m, const struct variant *v, uint64_t seed,
+                     struct outcome *out, int n, struct metrics *metrics)
+{
+    struct brrr_engine *e = open_variant(m, v);
+    struct outcome doomed = { 0 };
+
+    for (int i = 0; i < n; i++) {
+        submit(e, seed, i, &out[i]);
+        if (i % 5 == 0) submit(e, seed, i, &doomed);
+        for (int k = pick(seed, i, 30, 4); k > 0; k--)
+            poll_once(e, out, i + 1);
+        if (i % 5 == 0) engine_cancel(e, doomed.id);
+    }
+    while (poll_once(e, out, n))
+        continue;
+    engine_metrics(e, metrics);
+    assert_int_equal(metrics->kv.n_used, 0);
+    brrr_engine_close(e);
+}
+
+static void compare(const struct variant *v, uint64_t seed, const struct outcome *want,
+                    const struct outcome *got, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (!got[i].last || got[i].n_end != want[i].n_end ||
+            memcmp(got[i].digest, want[i].digest, sizeof(got[i].digest)) != 0)
+            fail_msg("%s: request %d of seed %llu differs", v->name, i, (unsigned long long)seed);
+}
+
+static const struct variant plain = {
+    "alone", { .n_threads = 1, .n_parallel = 4, .chunk = 256, .no_prefix = true }, 0
+};
+static const struct variant variants[] = {
+    { "batch 2, chunk 32", { .n_threads = 1, .n_parallel = 2, .chunk = 32 }, 0 },
+    { "batch 64, 2 threads", { .n_threads = 2, .n_parallel = 64, .chunk = 128 }, 0 },
+    { "batch 16, no cache",
+      { .n_threads = 2, .n_parallel = 16, .chunk = 512, .no_prefix = true },
+      0 },
+    { "short of memory", { .n_threads = 1, .n_parallel = 4, .chunk = 64 }, 2 },
+    { "short of memory, no cache",
+      { .n_threads = 1, .n_parallel = 4, .chunk = 48, .no_prefix = true },
+      2 },
+    { "first come, first served",
+      { .n_threads = 2, .n_parallel = 5, .chunk = 100, .policy = SCHED_FCFS },
+      2 },
+};
+
+static long number(const char *name, long otherwise)
+{
+    const char *s = getenv(name);
+
+    return s ? strtol(s, NULL, 10) : otherwise;
+}
+
+static void all_alike(const struct tiny_spec *spec)
+{
+    int n = (int)MIN(number("MATRIX_REQUESTS", FEW), MOST);
+    uint64_t seed = (uint64_t)number("MATRIX_SEED", 1);
+    struct outcome *want = calloc((size_t)n, sizeof(*want)), *got;
+    struct metrics x;
+    struct brrr_model m;
+    struct tiny tiny;
+    uint64_t n_preempted = 0, n_cached = 0;
+
+    assert_non_null(want);
+    tiny_open(&m, &tiny, spec, BRRR_PRECISION_Q8);
+    for (int i = 0; i < n; i++) {
+        struct brrr_engine *e = open_variant(&m, &plain);
+        submit(e, seed, i, &want[i]);
+        while (poll_once(e, &want[i], 1))
+            continue;
+        brrr_engine_close(e);
+    }
+    for (size_t v = 0; v < COUNT(variants); v++) {
+        got = calloc((size_t)n, sizeof(*got));
+        assert_non_null(got);
+        together(&m, &variants[v], seed, got, n, &x);
+        compare(&variants[v], seed, want, got, n);
+        n_preempted += x.n_preempted;
+        n_cached += x.n_cached;
+        if (getenv("MATRIX_VERBOSE"))
+            print_message("%s: %llu preempted, %llu tokens found in the cache\n", variants[v].name,
+                          (unsigned long long)x.n_preempted, (unsigned long long)x.n_cached);
+        free(got);
+    }
+    assert_true(n_preempted > 0 && n_cached > 0);
+    free(want);
+    tiny_close(&m, &tiny);
+}
+
+static void full_attention(void **state)
+{
+    (void)state;
+    all_alike(&(struct tiny_spec){ "llama", 2, 0, CTX, QT_Q4_1 });
+}
+
+static void windows(void **state)
+{
+    (void)state;
+    all_alike(&(struct tiny_spec){ "gemma3", 7, 40, CTX, QT_Q8_0 });
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(full_attention),
+        cmocka_unit_test(windows),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
