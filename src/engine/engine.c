@@ -90,6 +90,9 @@ enum brrr_status engine_opts_settle(struct engine_opts *o, const struct brrr_mod
     if (o->ahead < 1 || o->ahead > LIMIT_AHEAD)
         return fail(err, BRRR_E_LIMIT, "%d bytes to fetch ahead: 1 to %d are possible", o->ahead,
                     LIMIT_AHEAD);
+    if (!(o->itl_s >= 0 && o->itl_s <= LIMIT_ITL_S))
+        return fail(err, BRRR_E_LIMIT, "%g seconds between tokens: 0 to %d are possible", o->itl_s,
+                    LIMIT_ITL_S);
     if (o->ctx == 0) o->ctx = fitting_ctx(hp, o);
     if (o->ctx < 1 || o->ctx > hp->ctx_max)
         return fail(err, BRRR_E_LIMIT, "a context of %d tokens: this model has 1 to %d", o->ctx,
@@ -152,6 +155,9 @@ enum brrr_status engine_open(struct brrr_engine **out, const struct brrr_model *
     e->next_id = 1;
     model_cost(&e->cost, model, e->o.kv_type);
     if ((st = engine_opts_settle(&e->o, m, err))) goto error;
+    if (e->o.pace.n_decode == 0 && e->o.pace.n_prompt == 0)
+        pace_prior_of_model(&e->o.pace, model, e->o.kv_type, e->o.n_threads);
+    pace_init(&e->pace, &e->o.pace);
     struct kvpool_opts k = pool_opts(&e->o, e->o.ctx);
     k.secret = secret();
     if (k.budget == 0) k.budget = default_budget(&model->hp, &k);

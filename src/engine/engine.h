@@ -15,6 +15,7 @@
 
 #include "engine/bundle.h"
 #include "engine/gen.h"
+#include "engine/pace.h"
 #include "engine/sched.h"
 
 struct engine_opts {
@@ -28,7 +29,10 @@ struct engine_opts {
     size_t kv_bytes;      /* for all blocks of the KV cache; 0: what n_parallel full sequences
                              take, and up to eight times that of the free memory    */
     enum sched_policy policy;
-    bool no_prefix; /* compute every prompt from its start                    */
+    double itl_s;           /* how long a step in which something decodes should take at most; 0: as
+                               long as a whole chunk takes                                   */
+    struct pace_prior pace; /* what steps take, as far as a plan knows                        */
+    bool no_prefix;         /* compute every prompt from its start                    */
 };
 
 /* Where a request's time went. */

@@ -42,6 +42,13 @@ static void list_task(struct brrr_engine *e, struct sched_state *s, struct seq *
                                                 .arrival = r->t_submit };
 }
 
+/* Rows of prompts for the next step: a chunk, or what the time between tokens allows. */
+static int prompt_rows(const struct brrr_engine *e, int n_decode)
+{
+    if (e->o.itl_s == 0 || n_decode == 0) return e->o.chunk;
+    return pace_rows(&e->pace, e->o.itl_s, n_decode, e->o.chunk);
+}
+
 static struct sched_state look(struct brrr_engine *e)
 {
     static const double spent[1] = { 0 };
@@ -51,7 +58,6 @@ static struct sched_state look(struct brrr_engine *e)
                              .now = clock_now(),
                              .age = AGE_S,
                              .n_slot = e->o.n_parallel,
-                             .n_row = e->o.chunk,
                              .least_chunk = MIN(LEAST_CHUNK, e->o.chunk) };
     int looked = 0;
 
@@ -65,7 +71,7 @@ static struct sched_state look(struct brrr_engine *e)
         list_task(e, &s, q);
         s.n_row += e->task[s.n_task - 1].n_total - e->task[s.n_task - 1].n_done == 1;
     }
-    s.n_row = MIN(s.n_row, e->o.chunk + e->o.n_parallel);
+    s.n_row += prompt_rows(e, s.n_row);
     e->now.n_running = s.n_task;
     for (struct seq *q = e->head; q && s.n_task < e->n_task_max; q = q->next) {
         if (looked++ < MATCH_AT_ONCE) q->n_match = kvpool_match(e->kv, q->id, q->n, q->r->salt);
@@ -198,5 +204,6 @@ void loop_step(struct brrr_engine *e)
     for (int i = 0; i < e->n_out_seq; i++)
         commit_token(e, e->out_seq[i], row_of(e, logits, e->out_seq[i]->out0));
     e->now.commit_s = lap(&t);
+    pace_observe(&e->pace, e->now.n_prompt, e->now.n_decode + e->now.n_draft, t - e->now.t0);
     record(e, &b);
 }

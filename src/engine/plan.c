@@ -13,7 +13,7 @@
 #include "base/cpu.h"
 #include "base/limits.h"
 
-enum { FORMAT_VERSION = 2, FILE_BYTES = 16 << 10 };
+enum { FORMAT_VERSION = 3, FILE_BYTES = 16 << 10 };
 
 /* The key as an object, a new reference; NULL without memory. */
 static json_t *key_of(const struct brrr_model *m)
@@ -71,12 +71,32 @@ static bool in_range(double v, double lo, double hi)
     return isfinite(v) && v >= lo && v <= hi;
 }
 
+/* [[rows, seconds], ...], rows ascending. */
+static enum brrr_status parse_steps(struct pace_known known[PACE_PRIOR], int *n, const json_t *list,
+                                    const char *name, struct brrr_error *err)
+{
+    json_int_t rows, before = 0;
+
+    if (!json_is_array(list) || json_array_size(list) > PACE_PRIOR)
+        return fail(err, BRRR_E_FORMAT, "%s is no list of at most %d steps", name, PACE_PRIOR);
+    for (*n = 0; *n < (int)json_array_size(list); before = rows, ++*n) {
+        struct pace_known *k = &known[*n];
+        if (json_unpack(json_array_get(list, (size_t)*n), "[I, F !]", &rows, &k->seconds))
+            return fail(err, BRRR_E_FORMAT, "%s has a step that is not [rows, seconds]", name);
+        if (rows <= before || rows > LIMIT_CHUNK || !in_range(k->seconds, 1e-9, 1e6))
+            return fail(err, BRRR_E_FORMAT, "a number is out of range");
+        k->rows = (int)rows;
+    }
+    return BRRR_OK;
+}
+
 /* Every field of the right kind, none missing, none unknown, each in its range. */
 static enum brrr_status parse(struct plan *p, const json_t *root, const json_t *want,
                               struct brrr_error *err)
 {
     json_error_t je = { 0 };
-    json_t *key = NULL, *format = json_object_get(root, "brrr_plan");
+    json_t *key = NULL, *decoded = NULL, *read = NULL;
+    json_t *format = json_object_get(root, "brrr_plan");
     json_int_t threads = 0, decode = 0, chunk = 0, ahead = 0; /* "i" would cut them to 32 bits */
     int version;                                              /* has been looked at */
 
@@ -85,10 +105,11 @@ static enum brrr_status parse(struct plan *p, const json_t *root, const json_t *
         return fail(err, BRRR_E_FORMAT, "format %lld, this program reads %d",
                     (long long)json_integer_value(format), FORMAT_VERSION);
     if (json_unpack_ex((json_t *)root, &je, JSON_STRICT,
-                       "{s:i, s:o, s:I, s:I, s:I, s:I, s:{s:F, s:F !} !}", "brrr_plan", &version,
-                       "key", &key, "threads_prefill", &threads, "threads_decode", &decode, "chunk",
-                       &chunk, "prefetch_bytes", &ahead, "critical_batch", "predicted",
-                       &p->batch_predicted, "measured", &p->batch_measured))
+                       "{s:i, s:o, s:I, s:I, s:I, s:I, s:{s:F, s:F !}, s:o, s:o !}", "brrr_plan",
+                       &version, "key", &key, "threads_prefill", &threads, "threads_decode",
+                       &decode, "chunk", &chunk, "prefetch_bytes", &ahead, "critical_batch",
+                       "predicted", &p->batch_predicted, "measured", &p->batch_measured,
+                       "decode_steps", &decoded, "prompt_steps", &read))
         return fail(err, BRRR_E_FORMAT, "%s", je.text);
     if (!json_equal(key, want))
         return fail(err, BRRR_E_FORMAT, "it belongs to another model, machine or version");
@@ -101,7 +122,9 @@ static enum brrr_status parse(struct plan *p, const json_t *root, const json_t *
     p->n_threads_decode = (int)decode;
     p->chunk = (int)chunk;
     p->ahead = (int)ahead;
-    return BRRR_OK;
+    enum brrr_status st =
+        parse_steps(p->pace.decode, &p->pace.n_decode, decoded, "decode_steps", err);
+    return st ? st : parse_steps(p->pace.prompt, &p->pace.n_prompt, read, "prompt_steps", err);
 }
 
 static enum brrr_status read_file(struct plan *p, FILE *f, const json_t *want,
@@ -184,6 +207,18 @@ error:
     return BRRR_E_IO;
 }
 
+static json_t *steps_json(const struct pace_known *known, int n)
+{
+    json_t *list = json_array();
+
+    for (int i = 0; i < n; i++)
+        if (json_array_append_new(list, json_pack("[i, f]", known[i].rows, known[i].seconds))) {
+            json_decref(list);
+            return NULL;
+        }
+    return list;
+}
+
 enum brrr_status plan_write(const struct plan *p, const struct brrr_model *m,
                             struct brrr_error *err)
 {
@@ -194,10 +229,12 @@ enum brrr_status plan_write(const struct plan *p, const struct brrr_model *m,
                     "no place for the plan: neither XDG_CACHE_HOME nor HOME is set");
     if (!make_folder(dir)) return fail(err, BRRR_E_IO, "%s: %s", dir, strerror(errno));
     json_t *root =
-        json_pack("{s:i, s:o, s:i, s:i, s:i, s:i, s:{s:f, s:f}}", "brrr_plan", FORMAT_VERSION,
-                  "key", key_of(m), "threads_prefill", p->n_threads, "threads_decode",
-                  p->n_threads_decode, "chunk", p->chunk, "prefetch_bytes", p->ahead,
-                  "critical_batch", "predicted", p->batch_predicted, "measured", p->batch_measured);
+        json_pack("{s:i, s:o, s:i, s:i, s:i, s:i, s:{s:f, s:f}, s:o, s:o}", "brrr_plan",
+                  FORMAT_VERSION, "key", key_of(m), "threads_prefill", p->n_threads,
+                  "threads_decode", p->n_threads_decode, "chunk", p->chunk, "prefetch_bytes",
+                  p->ahead, "critical_batch", "predicted", p->batch_predicted, "measured",
+                  p->batch_measured, "decode_steps", steps_json(p->pace.decode, p->pace.n_decode),
+                  "prompt_steps", steps_json(p->pace.prompt, p->pace.n_prompt));
     char *text = root ? json_dumps(root, JSON_INDENT(2)) : NULL;
     enum brrr_status st =
         text ? write_text(path, text, err) : fail(err, BRRR_E_NOMEM, "no memory for the plan");

@@ -23,6 +23,7 @@ struct brrr_engine {
     struct kvpool *kv;
     struct step *step;
     struct sampler *sampler;
+    struct pace pace; /* what steps cost here                                              */
 
     uint64_t next_id, next_order, n_step;
     struct request *first, *last; /* all that have not ended, in order of arrival         */

@@ -427,6 +427,20 @@ static void make_phases(struct tuner *t)
     }
 }
 
+/* The steps that were timed, for the plan: batches, and chunks in the middle of a prompt. */
+static void keep_steps(struct tune_result *r)
+{
+    struct pace_prior *k = &r->plan.pace;
+
+    _Static_assert((int)TUNE_BATCHES <= (int)PACE_PRIOR && (int)TUNE_CHUNKS <= (int)PACE_PRIOR,
+                   "they fit");
+    for (int i = 0; i < r->n_batch; i++)
+        k->decode[k->n_decode++] = (struct pace_known){ r->batch[i].n, r->batch[i].step_s };
+    for (int i = 0; i < r->n_chunk; i++)
+        k->prompt[k->n_prompt++] =
+            (struct pace_known){ r->chunk[i].rows, r->chunk[i].rows / r->chunk[i].tok_s };
+}
+
 enum brrr_status tune_run(struct tune_result *out, const struct brrr_model *m,
                           const struct tune_opts *o, struct brrr_error *err)
 {
@@ -456,5 +470,6 @@ enum brrr_status tune_run(struct tune_result *out, const struct brrr_model *m,
     make_phases(&t);
     out->plan.batch_predicted = machine_critical_batch(&out->limits, m->model);
     out->plan.batch_measured = tune_knee(out->batch, out->n_batch);
+    keep_steps(out);
     return BRRR_OK;
 }

@@ -24,7 +24,15 @@
 static char home[] = "/tmp/brrr-plan-XXXXXX";
 static struct tiny tiny;
 static struct brrr_model model;
-static const struct plan written = { 3, 2, 128, 4096, 8.25, 9.5 };
+static const struct plan written = {
+    .n_threads = 3,
+    .n_threads_decode = 2,
+    .chunk = 128,
+    .ahead = 4096,
+    .batch_predicted = 8.25,
+    .batch_measured = 9.5,
+    .pace = { 2, 1, { { 1, 0.125 }, { 8, 0.25 } }, { { 64, 0.5 } } },
+};
 
 static int setup(void **state)
 {
@@ -127,11 +135,11 @@ static void what_does_not_fit_is_refused(void **state)
     static const struct {
         const char *from, *to, *why;
     } cases[] = {
-        { "\"brrr_plan\": 2", "\"brrr_plan\": 1", "format 1, this program reads 2" },
-        { "\"brrr_plan\": 2", "\"brrr_plan\": 3", "format 3" },
-        { "\"brrr_plan\": 2", "\"brrr_plan\": 4294967297", "format 4294967297" },
-        { "\"brrr_plan\": 2", "\"brrr_plan\": 3, \"more\": 1", "format 3" },
-        { "\"brrr_plan\": 2", "\"brrr_plan\": 2.0", "nteger" },
+        { "\"brrr_plan\": 3", "\"brrr_plan\": 2", "format 2, this program reads 3" },
+        { "\"brrr_plan\": 3", "\"brrr_plan\": 4", "format 4" },
+        { "\"brrr_plan\": 3", "\"brrr_plan\": 4294967297", "format 4294967297" },
+        { "\"brrr_plan\": 3", "\"brrr_plan\": 4, \"more\": 1", "format 4" },
+        { "\"brrr_plan\": 3", "\"brrr_plan\": 3.0", "nteger" },
         { "\"threads_prefill\": 3", "\"threads_prefill\": 4294967299", "out of range" },
         { "\"chunk\": 128", "\"chunk\": -4294967168", "out of range" },
         { "\"threads_prefill\": 3", "\"threads_prefill\": 0", "out of range" },
@@ -153,6 +161,14 @@ static void what_does_not_fit_is_refused(void **state)
         { "\"cores\": ", "\"cores\": 1", "another model" },
         { "\"version\": \"", "\"version\": \"0", "another model" },
         { "\"header_hash\": \"", "\"header_hash\": \"0", "another model" },
+        { "\"decode_steps\"", "\"decoded\"", "decode_steps" },
+        { "\"prompt_steps\": [", "\"prompt_steps\": [1, ", "not [rows, seconds]" },
+        { "\"prompt_steps\": [", "\"prompt_steps\": 1, \"x\": [", "unpacked" },
+        { "0.125", "\"0.125\"", "not [rows, seconds]" },
+        { "0.125", "0.125, 1", "not [rows, seconds]" },
+        { "0.125", "0.0", "out of range" },
+        { "64,", "4294967360,", "out of range" },
+        { "  8,\n", "  1,\n", "out of range" },
         { "}\n", "", "expected" },
         { "{", "[", "expected" },
     };
