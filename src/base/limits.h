@@ -47,7 +47,8 @@ enum {
     LIMIT_ITL_S = 3600,   /* seconds between two tokens of an answer          */
     LIMIT_CHUNK = 4096, /* rows of a step                                   */
     LIMIT_THREADS = 256,
-    LIMIT_AHEAD = 1 << 20, /* bytes that are fetched ahead: the second cache, about */
+    LIMIT_SIM_REQUESTS = 1 << 20, /* of a load that is replayed: a day at 12 a second */
+    LIMIT_AHEAD = 1 << 20,        /* bytes that are fetched ahead: the second cache, about */
 };
 
 #endif

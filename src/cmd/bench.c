@@ -11,7 +11,7 @@
  */
 #include <stdlib.h>
 
-#include "cmd/bench.h"
+#include "cmd/plot.h"
 
 /* The four lists of options, parsed. */
 struct lists {
@@ -186,7 +186,7 @@ int verb_bench(const struct options *o)
         return cmd_usage("bench", "--json or --format %s, not both", format);
     if ((code = session_engine_opts(&b.eo, o)) || (code = parse_lists(&lists, o))) return code;
     if ((code = make_cases(&b, &lists)) || (code = session_open(&b.m, o))) goto end;
-    if ((code = settle(&b)) || (o->plots && (code = bench_plot_folder(o->plots)))) goto end;
+    if ((code = settle(&b)) || (o->plots && (code = plot_folder(o->plots)))) goto end;
     session_catch_interrupt();
     enum brrr_status st = measure(&b, &err);
     if (b.interrupted) code = session_terminated() ? EXIT_TERM : EXIT_INT;

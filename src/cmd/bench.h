@@ -9,6 +9,7 @@
  *     bench_limits.c  what the machine can do
  *     bench_report.c  table, Markdown, CSV, JSON
  *     bench_plot.c    SVG
+ *     servesim.h      --serve-sim, which replays arrivals and has a report of its own
  *
  * Owned by: the main thread.
  */
@@ -77,7 +78,7 @@ enum brrr_status bench_case_run(const struct bench *b, struct bench_case *c,
 /* --- bench_stats.c --- */
 
 struct bench_stat {
-    double min, median, mean, p90, p99, max;
+    double min, median, mean, p90, p95, p99, max;
     int n;
 };
 
@@ -124,8 +125,6 @@ bench_report_fn *bench_report_find(const char *format);
 
 /* --- bench_plot.c --- */
 
-/* Make the folder if it is not there; EXIT_OK, or EXIT_DISK after a message. */
-int bench_plot_folder(const char *dir);
 /* A file for each plot that has at least two points. */
 int bench_plot(const struct bench *b, const char *dir);
 

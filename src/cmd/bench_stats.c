@@ -64,6 +64,7 @@ struct bench_stat bench_stat_of(const struct samples *s)
                              .median = s->n % 2 ? v[s->n / 2] : (v[s->n / 2 - 1] + v[s->n / 2]) / 2,
                              .mean = sum / (double)s->n,
                              .p90 = percentile(v, s->n, 0.90),
+                             .p95 = percentile(v, s->n, 0.95),
                              .p99 = percentile(v, s->n, 0.99),
                              .max = v[s->n - 1],
                              .n = (int)s->n };

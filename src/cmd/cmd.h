@@ -44,6 +44,14 @@ struct str_list {
     int n;
 };
 
+/* One number for each row of options.def. */
+enum {
+#define OPT(field, kind, s, name, alias, meta, verbs, help) OPTION_INDEX_##field,
+#include "cmd/options.def"
+#undef OPT
+    OPTION_COUNT
+};
+
 struct options {
     const char *verb;
     /* one field per row of options.def */
@@ -59,18 +67,11 @@ struct options {
     bool raw, ignore_eos, no_prefix, jsonl, json, decode, dequant, verbose, quiet, help;
     const char *arg[16]; /* operands: what stands without a dash */
     int n_arg;
-    uint64_t given; /* bit i: row i of options.def was on the command line or in the environment */
+    bool given[OPTION_COUNT]; /* that row was on the command line or in the environment */
 };
 
 /* True if the user set the option that lands in this field (by its field name). */
-#define OPTION_GIVEN(o, field) (((o)->given >> OPTION_INDEX_##field) & 1)
-enum {
-#define OPT(field, kind, s, name, alias, meta, verbs, help) OPTION_INDEX_##field,
-#include "cmd/options.def"
-#undef OPT
-    OPTION_COUNT
-};
-_Static_assert(OPTION_COUNT <= 64, "options.given is one bit per row");
+#define OPTION_GIVEN(o, field) ((o)->given[OPTION_INDEX_##field])
 
 #define VERB(name, operands, help) int verb_##name(const struct options *o);
 #include "cmd/verbs.def"

@@ -187,7 +187,7 @@ static bool set(struct options *o, int i, const char *shown, const char *value)
         cmd_usage(o->verb, "%s: '%s' is not %s", shown, value, kind_wants[rows[i].kind]);
         return false;
     }
-    o->given |= 1ull << i;
+    o->given[i] = true;
     return true;
 }
 

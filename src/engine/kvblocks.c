@@ -125,6 +125,7 @@ int32_t kvblocks_take(struct kvblocks *b, enum kv_kind kind)
     assert(k->n_free > 0 && b->used + b->cached + k->bytes <= b->budget);
     int32_t i = k->free_list[--k->n_free];
     k->block[i] = (struct kvblock){ .refs = 1, .node = -1 };
+    k->n_user++;
     k->n_used++;
     b->used += k->bytes;
     return i;
@@ -134,6 +135,7 @@ void kvblocks_ref(struct kvblocks *b, enum kv_kind kind, int32_t block)
 {
     struct kvblocks_kind *k = &b->kind[kind];
 
+    k->n_user++;
     if (k->block[block].refs++ > 0) return;
     unlink_block(k, block);
     b->cached -= k->bytes;
@@ -147,6 +149,7 @@ void kvblocks_unref(struct kvblocks *b, enum kv_kind kind, int32_t block)
     struct kvblock *x = &k->block[block];
 
     assert(x->refs > 0);
+    k->n_user--;
     if (--x->refs > 0) return;
     b->used -= k->bytes;
     k->n_used--;

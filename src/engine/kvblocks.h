@@ -29,6 +29,7 @@ struct kvblock {
 struct kvblocks_kind {
     size_t bytes; /* of a block; 0: the model has no layer of this kind */
     int n, n_free, n_used, n_cached;
+    size_t n_user; /* of the used ones: as many as they would be if none was shared */
     uint8_t *base;
     int32_t *free_list; /* [n_free] of [n] */
     struct kvblock *block;

@@ -470,6 +470,7 @@ void kvpool_stats(const struct kvpool *p, struct kvpool_stats *out)
     for (int k = 0; k < KV_KINDS; k++) {
         out->n_used += p->blocks.kind[k].n_used;
         out->n_cached += p->blocks.kind[k].n_cached;
+        out->alone += p->blocks.kind[k].n_user * p->blocks.kind[k].bytes;
     }
 }
 

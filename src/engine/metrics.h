@@ -37,7 +37,9 @@ struct metric_step {
     int n_prompt, n_decode, n_draft;          /* rows                                           */
     int n_out;                                /* rows with logits                               */
     int n_running, n_waiting;                 /* sequences, after it was planned                */
-    size_t kv_used, kv_cached;                /* bytes                                          */
+    size_t kv_used, kv_cached;                /* bytes, at its end                              */
+    size_t kv_alone; /* kv_used if nothing was shared                                           */
+    size_t kv_tail;  /* of kv_used: places behind the last tokens of sequences                  */
     struct step_work work;
 };
 

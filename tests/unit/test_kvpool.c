@@ -270,6 +270,28 @@ static void act(struct world *w, int slot)
     }
 }
 
+static size_t block_bytes(const struct world *w, int kind)
+{
+    const struct kv_view *v = kvpool_view(w->p);
+
+    for (int l = 0; l < w->hp.n_layer; l++)
+        if ((int)v->layer[l].kind == kind) return v->layer[l].block_stride;
+    return 0;
+}
+
+/* Bytes of the blocks in all tables, each table for itself. */
+static size_t bytes_alone(const struct world *w)
+{
+    const struct kv_view *v = kvpool_view(w->p);
+    size_t n = 0;
+
+    for (int k = 0; k < KV_KINDS; k++)
+        for (int i = 0; v->table[k] && i < SLOTS; i++)
+            for (int b = 0; w->seq[i].live && b < (CTX + KV_BLOCK - 1) / KV_BLOCK; b++)
+                n += v->table[k][i][b] >= 0 ? block_bytes(w, k) : 0;
+    return n;
+}
+
 static void random_life(const struct hparams *hp, size_t budget, uint64_t seed, int steps)
 {
     struct world *w = calloc(1, sizeof(*w));
@@ -286,6 +308,7 @@ static void random_life(const struct hparams *hp, size_t budget, uint64_t seed, 
             if (w->seq[j].live && (j == slot || i % 16 == 0)) check_slot(w, j);
         kvpool_stats(w->p, &s);
         assert_true(s.used + s.cached <= s.budget);
+        assert_int_equal(s.alone, bytes_alone(w));
     }
     assert_true(s.copied > 0 && s.evicted > 0);
     for (int j = 0; j < SLOTS; j++)

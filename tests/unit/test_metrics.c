@@ -115,11 +115,49 @@ static void counts_are_what_happened(void **state)
     tiny_close(&m, &tiny);
 }
 
+/* Six answers to a prompt of 80 tokens: 3 blocks, of which the last has 16 places to spare. */
+static void what_is_shared_is_counted(void **state)
+{
+    struct engine_opts o = { .n_threads = 1, .n_parallel = 6, .ctx = 200 };
+    static struct gen_params g;
+    struct engine_event ev[LIMIT_PARALLEL];
+    int32_t prompt[N_PROMPT] = { 1, 2, 3 };
+    struct metric_step s;
+    struct brrr_engine *e;
+    struct brrr_model m;
+    struct metrics x;
+    struct tiny tiny;
+    uint64_t id;
+
+    (void)state;
+    tiny_open(&m, &tiny, &(struct tiny_spec){ "llama", 2, 0, 256, QT_Q4_1 }, BRRR_PRECISION_Q8);
+    assert_int_equal(engine_open(&e, &m, &o, NULL), BRRR_OK);
+    gen_params_init(&g);
+    g.n_choices = 6;
+    assert_int_equal(submit_ids(e, prompt, N_PROMPT, &g, &id, NULL), BRRR_OK);
+    assert_int_equal(engine_poll(e, ev, LIMIT_PARALLEL), 6);
+    assert_int_equal(engine_steps(e, &s, 1), 1);
+    engine_metrics(e, &x);
+    size_t block = x.kv.used / 3;
+    assert_int_equal(x.kv.n_used, 3);
+    assert_int_equal(s.kv_used, 3 * block);
+    assert_int_equal(s.kv_alone, 6 * 3 * block);
+    assert_int_equal(s.kv_tail, 6 * 16 * (block / 32));
+    assert_int_equal(engine_poll(e, ev, LIMIT_PARALLEL), 6);
+    assert_int_equal(engine_steps(e, &s, 1), 1);
+    assert_int_equal(s.kv_used, (2 + 6) * block); /* each has a last block of its own */
+    assert_int_equal(s.kv_alone, 6 * 3 * block);
+    assert_int_equal(s.kv_tail, 6 * 15 * (block / 32));
+    brrr_engine_close(e);
+    tiny_close(&m, &tiny);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(times_and_quantiles),
         cmocka_unit_test(counts_are_what_happened),
+        cmocka_unit_test(what_is_shared_is_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
