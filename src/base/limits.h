@@ -44,7 +44,7 @@ enum {
     LIMIT_CHOICES = 128,  /* answers to one prompt                            */
     LIMIT_BEAMS = 32,     /* width of a beam search */
     LIMIT_PRIORITY = 1000,
-    LIMIT_ITL_S = 3600,   /* seconds between two tokens of an answer          */
+    LIMIT_ITL_S = 3600, /* seconds between two tokens of an answer          */
     LIMIT_CHUNK = 4096, /* rows of a step                                   */
     LIMIT_THREADS = 256,
     LIMIT_SIM_REQUESTS = 1 << 20, /* of a load that is replayed: a day at 12 a second */
