@@ -16,7 +16,7 @@ PACKAGES=(gcc libc6-dev make pkg-config libjansson-dev libpcre2-dev libutf8proc-
     libcmocka-dev universal-ctags clang-14 libclang-rt-14-dev clang-format-14 qemu-user
     python3 python3-pip python3-venv ca-certificates)
 # What runs under ThreadSanitizer: the unit tests that start threads.
-THREADED=(test_pool test_engine)
+THREADED=(test_pool test_engine test_matrix)
 SMOKE_SECONDS=${SMOKE_SECONDS:-10}
 # Small enough for emulators and sanitizers; random weights.
 TINY=tests/fuzz/corpus/model/llama.gguf
@@ -140,7 +140,7 @@ kernels() { # BUILD
 # Threads under ThreadSanitizer, with the instrumented C kernels. Some systems map memory in a way
 # that gcc 12's runtime only likes without randomisation.
 threads() {
-    local list prefix=(env BRRR_CPU=c)
+    local list prefix=(env BRRR_CPU=c MATRIX_REQUESTS=12)
     mapfile -t list < <(unit_programs tsan "${THREADED[@]}")
     if setarch -R true 2>/dev/null; then prefix+=(setarch -R); fi
     build MODE=tsan "${list[@]}" build/tsan/brrr && programs "${prefix[@]}" -- "${list[@]}" &&

@@ -232,7 +232,7 @@ static void all_alike(const struct tiny_spec *spec)
                           (unsigned long long)x.n_preempted, (unsigned long long)x.n_cached);
         free(got);
     }
-    assert_true(n_preempted > 0 && n_cached > 0);
+    if (n >= FEW) assert_true(n_preempted > 0 && n_cached > 0);
     free(want);
     tiny_close(&m, &tiny);
 }
