@@ -132,6 +132,11 @@ unit() { # MODE [NAME...]
     programs -- "${list[@]}"
 }
 
+# Random lives of the engine (tests/sim/sim.c); counted as one test.
+simulate() { # MODE SECONDS
+    timeout 600 "build/$1/tests/sim/sim" --seconds "$2" && echo "replayed sim"
+}
+
 # The same inputs on every run; without --seed the program makes new ones.
 kernels() { # BUILD
     timeout 600 "build/$1/tests/kernels/kernels" --seed 1
@@ -224,17 +229,19 @@ tools/install-packages "${PACKAGES[@]}" </dev/null || {
 }
 step python python_packages
 step models models
-step build build all unit kernels-test example
+step build build all unit kernels-test sim example
 step lint make lint
 step symbols make symbols
 step build-clang build CC=clang-14 all kernels-test
 step kernels kernels release
 step kernels-clang kernels release-clang-14
 step unit unit release
+step sim simulate release 20
 step pytest pytests build/release/brrr tests/cli tests/golden
-step build-asan build MODE=asan all unit kernels-test fuzz-bins
+step build-asan build MODE=asan all unit kernels-test sim fuzz-bins
 step kernels-asan kernels asan
 step unit-asan unit asan
+step sim-asan simulate asan 10
 step replay replay
 step pytest-asan pytests build/asan/brrr tests/cli tests/golden --ignore=tests/golden/test_real.py
 # The real models compute for minutes where each load of a vector kernel is checked. The larger one
