@@ -265,7 +265,7 @@ static void append(struct brrr_engine *e, struct request *r)
     for (int i = 0; i < r->n_seq; i++)
         r->seq[i].order = e->next_order++;
     r->seq[0].waits = true;
-    r->user_index = users_enter(&e->users, r->user);
+    r->user_index = users_enter(&e->users, r->user, r->t_submit);
     e->request_bytes += r->bytes;
     e->n_alive++;
     e->n_waiting++;

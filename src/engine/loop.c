@@ -31,7 +31,7 @@ static void list_task(struct brrr_engine *e, struct sched_state *s, struct seq *
 {
     const struct request *r = q->r;
     bool held_back = r->beams && !beams_ready(r), runs = q->slot >= 0;
-    int n_before = users_list(&e->users, r->user_index);
+    bool starves = users_list(&e->users, r->user_index, runs, AGE_S);
 
     e->task_seq[s->n_task] = q;
     e->task[s->n_task++] = (struct sched_task){ .id = q->order,
@@ -39,7 +39,7 @@ static void list_task(struct brrr_engine *e, struct sched_state *s, struct seq *
                                                 .user = r->user_index,
                                                 .priority = r->gen.priority,
                                                 .running = runs,
-                                                .alone = !runs && n_before == 0,
+                                                .starves = starves,
                                                 .n_total = q->n - held_back,
                                                 .n_done = runs ? q->n_done : q->n_match,
                                                 .n_shared = q->n_shared,
@@ -95,7 +95,7 @@ static struct sched_state look(struct brrr_engine *e)
                              .least_chunk = MIN(LEAST_CHUNK, e->o.chunk) };
     int n_free = 0;
 
-    users_begin(&e->users);
+    users_begin(&e->users, s.now);
     for (int i = 0; i < e->o.n_parallel; i++) {
         struct seq *q = e->slot[i];
         n_free += !q;

@@ -60,10 +60,10 @@ static bool before_fair(const struct plan *p, const struct sched_task *a,
                         const struct sched_task *b)
 {
     bool old_a = is_old(p, a), old_b = is_old(p, b);
-    int la = old_a ? p->top : a->priority, lb = old_b ? p->top : b->priority;
+    int la = level(p, a), lb = level(p, b);
 
-    if ((a->alone && old_a) != (b->alone && old_b)) return a->alone && old_a;
-    if (a->alone && old_a) return a->id < b->id;
+    if (a->starves != b->starves) return a->starves;
+    if (a->starves) return a->id < b->id;
     if (la != lb) return la > lb;
     if (quanta(p, a) != quanta(p, b)) return quanta(p, a) < quanta(p, b);
     /* Of equals those that the cache helps most, but not for ever. */

@@ -11,9 +11,8 @@
  *
  * Nobody starves. A task that is old counts as of the highest priority that is there. In
  * `fair`, where that would let the old tasks of one user pass the new ones of all others,
- * it is users who take turns: by what they were given, in steps of a quantum; only who has
- * nothing that runs, and waits with an old task, goes before all. Nobody passes the first one
- * for whom there is no memory.
+ * it is users who take turns: by what they were given, in steps of a quantum; only who got
+ * nothing for so long goes before all. Nobody passes the first one for whom there is no memory.
  *
  * Nobody comes and goes. A task is admitted when there is room for all of its tokens and a
  * reserve for those that run; each time that it had to give way doubles the reserve, until it
@@ -36,7 +35,7 @@ struct sched_task {
     int user;       /* index into sched_state.spent                                   */
     int priority;
     bool running;        /* it has a slot                                            */
-    bool alone;          /* waiting: its user's oldest task, and none of them runs   */
+    bool starves;        /* waiting: its user's oldest, of whom nothing ran for `age` */
     int n_total, n_done; /* tokens that are there; computed (waiting: in the cache)  */
     int n_shared;        /* waiting: of n_done, in blocks that others use anyway     */
     int width;           /* waiting: slots that it takes, all at once; 0: one        */

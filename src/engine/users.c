@@ -13,11 +13,13 @@ enum brrr_status users_init(struct users *u, int cap, struct brrr_error *err)
     size_t n = (size_t)u->cap;
     u->id = calloc(n, sizeof(*u->id));
     u->spent = calloc(n, sizeof(*u->spent));
+    u->served = calloc(n, sizeof(*u->served));
     u->n_request = calloc(n, sizeof(*u->n_request));
     u->n_listed = calloc(n, sizeof(*u->n_listed));
     u->next = calloc(n, sizeof(*u->next));
     u->first = malloc((size_t)u->n_hash * sizeof(*u->first));
-    if (!u->id || !u->spent || !u->n_request || !u->n_listed || !u->next || !u->first) {
+    if (!u->id || !u->spent || !u->served || !u->n_request || !u->n_listed || !u->next ||
+        !u->first) {
         users_fini(u);
         return fail(err, BRRR_E_NOMEM, "no memory for a table of %d users", cap);
     }
@@ -30,6 +32,7 @@ void users_fini(struct users *u)
 {
     free(u->id);
     free(u->spent);
+    free(u->served);
     free(u->n_request);
     free(u->n_listed);
     free(u->next);
@@ -96,7 +99,7 @@ static double least_active(const struct users *u)
     return least;
 }
 
-int users_enter(struct users *u, uint64_t id)
+int users_enter(struct users *u, uint64_t id, double now)
 {
     int i = find(u, id);
 
@@ -104,6 +107,7 @@ int users_enter(struct users *u, uint64_t id)
     if (u->n_request[i] == 0) {
         double least = least_active(u);
         if (u->spent[i] < least) u->spent[i] = least;
+        u->served[i] = now;
         u->n_active++;
     }
     u->n_request[i]++;
@@ -124,12 +128,14 @@ void users_charge(struct users *u, int user, int n, int n_row, double part)
     u->spent[user] += n + part * n_row;
 }
 
-void users_begin(struct users *u)
+void users_begin(struct users *u, double now)
 {
+    u->now = now;
     memset(u->n_listed, 0, (size_t)u->n * sizeof(*u->n_listed));
 }
 
-int users_list(struct users *u, int user)
+bool users_list(struct users *u, int user, bool runs, double age)
 {
-    return u->n_listed[user]++;
+    if (runs) u->served[user] = u->now;
+    return u->n_listed[user]++ == 0 && u->now - u->served[user] > age;
 }

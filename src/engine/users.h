@@ -28,8 +28,10 @@
 struct users {
     int cap, n;     /* places; of them, in use       */
     int n_active;   /* users with requests           */
+    double now;     /* of users_begin()              */
     uint64_t *id;   /* [cap]                         */
     double *spent;  /* [cap] the counters            */
+    double *served; /* [cap] when something of it ran, or it came; seconds */
     int *n_request; /* [cap] that wait or run        */
     int *n_listed;  /* [cap] since users_begin()     */
     int32_t *next;  /* [cap] in the list of its hash */
@@ -41,8 +43,8 @@ struct users {
 enum brrr_status users_init(struct users *u, int cap, struct brrr_error *err);
 void users_fini(struct users *u); /* zeroed is allowed */
 
-/* A request of this user came; its index. At most `cap` are active. */
-int users_enter(struct users *u, uint64_t id);
+/* A request of this user came now; its index. At most `cap` are active. */
+int users_enter(struct users *u, uint64_t id, double now);
 /* One of its requests has ended. */
 void users_leave(struct users *u, int user);
 
@@ -50,9 +52,9 @@ void users_leave(struct users *u, int user);
  * cache. */
 void users_charge(struct users *u, int user, int n, int n_row, double part);
 
-/* Counting what a step chooses from: begin, then once for each task; returns how many of the same
- * user there were before. */
-void users_begin(struct users *u);
-int users_list(struct users *u, int user);
+/* Counting what a step chooses from, running tasks first: begin, then once for each task. True if
+ * the user starves: this is its first that is counted, and nothing of it ran for `age` seconds. */
+void users_begin(struct users *u, double now);
+bool users_list(struct users *u, int user, bool runs, double age);
 
 #endif

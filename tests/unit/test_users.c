@@ -15,18 +15,34 @@ static void charged_for_work_and_memory(void **state)
 
     (void)state;
     assert_int_equal(users_init(&u, 4, NULL), BRRR_OK);
-    int a = users_enter(&u, 7), b = users_enter(&u, 9);
+    int a = users_enter(&u, 7, 1), b = users_enter(&u, 9, 1);
     assert_int_not_equal(a, b);
-    assert_int_equal(users_enter(&u, 7), a);
+    assert_int_equal(users_enter(&u, 7, 1), a);
     users_charge(&u, a, 100, 200, 0.25);
     users_charge(&u, b, 0, 200, 0.5);
     assert_true(u.spent[a] == 150 && u.spent[b] == 100);
-    users_begin(&u);
-    assert_int_equal(users_list(&u, a), 0);
-    assert_int_equal(users_list(&u, a), 1);
-    assert_int_equal(users_list(&u, b), 0);
-    users_begin(&u);
-    assert_int_equal(users_list(&u, a), 0);
+    users_fini(&u);
+}
+
+/* Who got nothing for long starves, with its oldest task alone. */
+static void who_gets_nothing_starves(void **state)
+{
+    struct users u;
+
+    (void)state;
+    assert_int_equal(users_init(&u, 4, NULL), BRRR_OK);
+    int a = users_enter(&u, 7, 100), b = users_enter(&u, 9, 100);
+    for (int t = 101; t < 120; t++) {
+        users_begin(&u, t);
+        assert_false(users_list(&u, a, true, 10));
+        assert_false(users_list(&u, a, false, 10));
+        assert_int_equal(users_list(&u, b, false, 10), t > 110);
+        assert_false(users_list(&u, b, false, 10));
+    }
+    users_leave(&u, b);
+    b = users_enter(&u, 9, 119); /* anew */
+    users_begin(&u, 120);
+    assert_false(users_list(&u, b, false, 10));
     users_fini(&u);
 }
 
@@ -37,16 +53,16 @@ static void who_comes_back_is_lifted(void **state)
 
     (void)state;
     assert_int_equal(users_init(&u, 4, NULL), BRRR_OK);
-    int a = users_enter(&u, 1), b = users_enter(&u, 2);
+    int a = users_enter(&u, 1, 1), b = users_enter(&u, 2, 1);
     users_charge(&u, a, 1000, 0, 0);
     users_charge(&u, b, 300, 0, 0);
-    assert_true(u.spent[users_enter(&u, 3)] == 300);
+    assert_true(u.spent[users_enter(&u, 3, 1)] == 300);
     users_charge(&u, 2, 50, 0, 0); /* the third */
     users_leave(&u, b);
     users_charge(&u, a, 1, 0, 0);
-    assert_true(u.spent[users_enter(&u, 2)] == 350);
+    assert_true(u.spent[users_enter(&u, 2, 1)] == 350);
     users_leave(&u, a);
-    assert_true(u.spent[users_enter(&u, 1)] == 1001);
+    assert_true(u.spent[users_enter(&u, 1, 1)] == 1001);
     users_fini(&u);
 }
 
@@ -56,10 +72,10 @@ static void with_nobody_there_all_begin_anew(void **state)
 
     (void)state;
     assert_int_equal(users_init(&u, 2, NULL), BRRR_OK);
-    int a = users_enter(&u, 1);
+    int a = users_enter(&u, 1, 1);
     users_charge(&u, a, 1000, 0, 0);
     users_leave(&u, a);
-    assert_true(u.spent[users_enter(&u, 2)] == 0 && u.spent[users_enter(&u, 1)] == 0);
+    assert_true(u.spent[users_enter(&u, 2, 1)] == 0 && u.spent[users_enter(&u, 1, 1)] == 0);
     users_fini(&u);
 }
 
@@ -85,7 +101,7 @@ static void thousands_come_and_go(void **state)
             continue;
         }
         active[n] = r / 2 % 500 * 0x10000; /* many of them share low bits */
-        index[n] = users_enter(&u, active[n]);
+        index[n] = users_enter(&u, active[n], 1);
         assert_in_range(index[n], 0, 2 * CAP - 1);
         for (int k = 0; k < n; k++)
             assert_true((active[k] == active[n]) == (index[k] == index[n]));
@@ -102,6 +118,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(charged_for_work_and_memory),
+        cmocka_unit_test(who_gets_nothing_starves),
         cmocka_unit_test(who_comes_back_is_lifted),
         cmocka_unit_test(with_nobody_there_all_begin_anew),
         cmocka_unit_test(thousands_come_and_go),
