@@ -65,6 +65,26 @@ static int fitting_ctx(const struct hparams *hp, const struct engine_opts *o)
     return k.ctx;
 }
 
+/* Whatever is accepted fits into the KV cache when it is alone. */
+static enum brrr_status check_memory(const struct engine_opts *o, const struct hparams *hp,
+                                     struct brrr_error *err)
+{
+    struct kvpool_opts k = pool_opts(o, o->ctx);
+    size_t available = mem_available();
+
+    k.n_slot = 1;
+    if (o->kv_bytes == 0) return BRRR_OK;
+    if (kvpool_bytes(hp, &k) > o->kv_bytes)
+        return fail(err, BRRR_E_LIMIT,
+                    "a sequence of %d tokens takes %zu KiB of KV cache, --kv-memory allows %zu KiB",
+                    o->ctx, kvpool_bytes(hp, &k) >> 10, o->kv_bytes >> 10);
+    if (o->kv_bytes > available)
+        return fail(err, BRRR_E_NOMEM,
+                    "--kv-memory asks for %zu MiB of KV cache, %zu MiB of memory are available",
+                    o->kv_bytes >> 20, available >> 20);
+    return BRRR_OK;
+}
+
 enum brrr_status engine_opts_settle(struct engine_opts *o, const struct brrr_model *m,
                                     struct brrr_error *err)
 {
@@ -101,15 +121,7 @@ enum brrr_status engine_opts_settle(struct engine_opts *o, const struct brrr_mod
     if (o->ctx < 1 || o->ctx > hp->ctx_max)
         return fail(err, BRRR_E_LIMIT, "a context of %d tokens: this model has 1 to %d", o->ctx,
                     hp->ctx_max);
-    struct kvpool_opts k = pool_opts(o, o->ctx);
-    k.n_slot = 1;
-    if (o->kv_bytes && kvpool_bytes(hp, &k) > o->kv_bytes)
-        return fail(
-            err, BRRR_E_LIMIT,
-            "a sequence of %d tokens takes %zu MiB of KV cache, which has %zu MiB; a smaller "
-            "--ctx-size helps",
-            o->ctx, kvpool_bytes(hp, &k) >> 20, o->kv_bytes >> 20);
-    return BRRR_OK;
+    return check_memory(o, hp, err);
 }
 
 /* A step brings at most one token for each answer of each request that runs; one place is spare. */
