@@ -44,8 +44,10 @@ enum {
     LIMIT_CHOICES = 128,  /* answers to one prompt                            */
     LIMIT_BEAMS = 32,     /* width of a beam search */
     LIMIT_PRIORITY = 1000,
-    LIMIT_ITL_S = 3600, /* seconds between two tokens of an answer          */
-    LIMIT_CHUNK = 4096, /* rows of a step                                   */
+    LIMIT_WAITING = 1 << 16,     /* requests that wait for those that run            */
+    LIMIT_QUEUE_BYTES = 1 << 30, /* of all requests that run or wait                 */
+    LIMIT_ITL_S = 3600,          /* seconds between two tokens of an answer          */
+    LIMIT_CHUNK = 4096,          /* rows of a step                                   */
     LIMIT_THREADS = 256,
     LIMIT_SIM_REQUESTS = 1 << 20, /* of a load that is replayed: a day at 12 a second */
     LIMIT_AHEAD = 1 << 20,        /* bytes that are fetched ahead: the second cache, about */

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-enum { HUGE_PAGE = 2 << 20 };
+enum { HUGE_PAGE = 2 << 20, PATH = 2048 };
 
 enum brrr_status arena_init(struct arena *a, size_t n_bytes, const char *what,
                             struct brrr_error *err)
@@ -71,14 +71,84 @@ static size_t read_number(const char *path, const char *key, size_t none)
     return n;
 }
 
+/* The two generations of control groups: where they are, and what their files are called. */
+static const struct cgroup {
+    const char *line; /* in /proc/self/cgroup, what stands before the group's path */
+    const char *mount, *limit, *used, *cached;
+} cgroups[] = {
+    { "0::", "/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file " },
+    { ":memory:", "/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes",
+      "total_inactive_file " },
+};
+
+/* What one group leaves; SIZE_MAX where it has no limit or is not there. */
+static size_t left_in(const char *dir, const struct cgroup *g)
+{
+    char path[2 * PATH + 64];
+
+    snprintf(path, sizeof(path), "%s/%s", dir, g->limit);
+    size_t limit = read_number(path, "", SIZE_MAX);
+    if (limit == SIZE_MAX) return SIZE_MAX; /* "max" */
+    snprintf(path, sizeof(path), "%s/%s", dir, g->used);
+    size_t used = read_number(path, "", 0);
+    snprintf(path, sizeof(path), "%s/memory.stat", dir);
+    size_t cached = read_number(path, g->cached, 0);
+    used -= MIN(used, cached);
+    return limit > used ? limit - used : 0;
+}
+
+/* The group's path of this process, "" where it is not known. */
+static void group_path(char path[PATH], const char *root, const struct cgroup *g)
+{
+    char file[PATH], line[PATH];
+
+    *path = 0;
+    snprintf(file, sizeof(file), "%s/proc/self/cgroup", root);
+    FILE *f = fopen(file, "re");
+    while (f && fgets(line, sizeof(line), f)) {
+        char *at = strstr(line, g->line);
+        if (!at || (*g->line == '0' && at != line)) continue;
+        line[strcspn(line, "\n")] = 0;
+        snprintf(path, PATH, "%s", at + strlen(g->line));
+        break;
+    }
+    if (f) fclose(f);
+}
+
+/* A group, and all that are above it. Inside a container the path may be the host's: what is not
+ * there has no limit. */
+static size_t left_in_groups(const char *root, const struct cgroup *g)
+{
+    char path[PATH], dir[2 * PATH];
+    size_t left = SIZE_MAX;
+
+    group_path(path, root, g);
+    for (;;) {
+        snprintf(dir, sizeof(dir), "%s%s%s", root, g->mount, path);
+        size_t here = left_in(dir, g);
+        left = MIN(left, here);
+        char *slash = strrchr(path, '/');
+        if (!slash) return left;
+        *slash = 0;
+    }
+}
+
+size_t mem_available_at(const char *root)
+{
+    char path[PATH];
+
+    snprintf(path, sizeof(path), "%s/proc/meminfo", root);
+    size_t left = read_number(path, "MemAvailable:", SIZE_MAX / 1024) * 1024;
+    for (size_t i = 0; i < COUNT(cgroups); i++) {
+        size_t here = left_in_groups(root, &cgroups[i]);
+        left = MIN(left, here);
+    }
+    return left;
+}
+
 size_t mem_available(void)
 {
-    size_t kib = read_number("/proc/meminfo", "MemAvailable:", SIZE_MAX / 1024);
-    size_t limit = read_number("/sys/fs/cgroup/memory.max", "", SIZE_MAX);
-    size_t used = read_number("/sys/fs/cgroup/memory.current", "", 0);
-    size_t left = limit == SIZE_MAX ? SIZE_MAX : limit > used ? limit - used : 0;
-
-    return MIN(kib * 1024, left);
+    return mem_available_at("");
 }
 
 void mem_resident(size_t *anon, size_t *file)

@@ -34,8 +34,12 @@ void arena_measure(struct arena *a);
 void *arena_take(struct arena *a, size_t n_bytes);
 void arena_fini(struct arena *a); /* zeroed arenas are allowed */
 
-/* Bytes that can be allocated now without swapping: the system's and the cgroup's word. */
+/* Bytes that can be allocated now without swapping: the least of what the system says and of what
+ * the control groups of this process leave (v1 and v2, each with all that are above it; caches of
+ * files count as free, they make way). */
 size_t mem_available(void);
+/* The same below another root than "", for tests. */
+size_t mem_available_at(const char *root);
 /* Anonymous and file-backed resident bytes of this process. */
 void mem_resident(size_t *anon, size_t *file);
 

@@ -58,6 +58,10 @@ struct options {
     const char *model, *precision, *kv_type, *prompt, *file, *system, *task, *to;
     const char *template_file, *tensor, *score, *batch, *lengths, *depth, *mixed, *format, *plots;
     const char *svg_file, *kl, *kl_base;
+    const char *policy;
+    int queue;
+    double itl_ms;
+    uint64_t kv_memory;
     int n_threads, n_threads_decode, ctx, chunk, parallel, n_predict, top_k, max_tokens, repeats,
         no_repeat_ngram;
     int n_decode;
@@ -79,6 +83,8 @@ struct options {
 
 /* Parse argv for the verb; false after a message on stderr (exit code 2). */
 bool options_parse(struct options *o, const char *verb, int argc, char **argv);
+/* "64", "512M", "8GiB": bytes, in powers of 1024. False for what is none, or does not fit. */
+bool options_size(const char *s, size_t n, uint64_t *bytes);
 void options_help(const char *verb, FILE *to);
 
 /* "brrr: <message>" on stderr; returns the exit code that belongs to the status. */

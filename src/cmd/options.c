@@ -14,7 +14,7 @@
 #include "cmd/cmd.h"
 #include "cmd/suggest.h"
 
-enum kind { FLAG, INT, REAL, STR, LIST, U64 };
+enum kind { FLAG, INT, REAL, STR, LIST, U64, SIZE };
 
 #define V(name) (1u << VERB_BIT_##name)
 #include "cmd/verb_sets.h"
@@ -149,20 +149,56 @@ static bool parse_u64(const char *s, uint64_t *out)
     return !errno && end != s && !*end && *s != '-';
 }
 
+bool options_size(const char *s, size_t n, uint64_t *bytes)
+{
+    static const char units[] = "KMGTP";
+    uint64_t v = 0, scale = 1;
+    size_t i = 0;
+
+    for (; i < n && s[i] >= '0' && s[i] <= '9'; i++)
+        if (__builtin_mul_overflow(v, 10, &v) ||
+            __builtin_add_overflow(v, (uint64_t)(s[i] - '0'), &v))
+            return false;
+    if (i == 0) return false;
+    const char *unit = i < n ? memchr(units, toupper((unsigned char)s[i]), 5) : NULL;
+    if (unit) {
+        scale <<= 10 * (unit - units + 1);
+        i++;
+        if (i + 1 < n && s[i] == 'i') i++; /* KiB; KB means the same to most who write it */
+    }
+    if (i < n && toupper((unsigned char)s[i]) == 'B') i++;
+    return i == n && !__builtin_mul_overflow(v, scale, bytes);
+}
+
+/* In the environment a flag needs a value. */
+static bool parse_flag(const char *s, bool *out)
+{
+    static const char *const words[] = { "0", "1", "false", "true", "no", "yes", "off", "on" };
+
+    for (size_t i = 0; i < COUNT(words); i++) {
+        if (strcmp(s, words[i]) != 0) continue;
+        *out = i % 2;
+        return true;
+    }
+    return false;
+}
+
 static bool store(struct options *o, const struct row *r, const char *value)
 {
     void *to = (char *)o + r->off;
 
     switch (r->kind) {
     case FLAG:
-        *(bool *)to = !value || strcmp(value, "0") != 0;
-        return true;
+        *(bool *)to = true;
+        return !value || parse_flag(value, to);
     case INT:
         return parse_int(value, to);
     case REAL:
         return parse_real(value, to);
     case U64:
         return parse_u64(value, to);
+    case SIZE:
+        return options_size(value, strlen(value), to);
     case STR:
         *(const char **)to = value;
         return true;
@@ -177,8 +213,13 @@ static bool store(struct options *o, const struct row *r, const char *value)
 }
 
 static const char *const kind_wants[] = {
-    "nothing", "a whole number from -1",    "a number",
-    "a text",  "a text (16 times at most)", "a whole number from 0"
+    "1 or 0",
+    "a whole number from -1",
+    "a number",
+    "a text",
+    "a text (16 times at most)",
+    "a whole number from 0",
+    "a size in bytes, as 512M or 8G",
 };
 
 static bool set(struct options *o, int i, const char *shown, const char *value)
@@ -220,6 +261,10 @@ static bool parse_option(struct options *o, unsigned verb, int argc, char **argv
     if (rows[r].kind == FLAG) {
         if (value && !is_long) {
             cmd_usage(o->verb, "unknown option '%s'", arg);
+            return false;
+        }
+        if (value) {
+            cmd_usage(o->verb, "%.*s takes no value", (int)n, arg);
             return false;
         }
         return set(o, r, arg, value);

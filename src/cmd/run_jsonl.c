@@ -2,13 +2,14 @@
 /*
  * run_jsonl.c - `brrr run --jsonl`: independent requests, answers in order.
  *
- * Up to --parallel lines run at once. A line is read only when a place is free,
- * and without waiting while others run, so that a program may send one line and
- * wait for its answer. Entries form a ring in input order; the oldest is printed
- * as soon as it is complete. A line whose answer there is no memory for is answered with
- * that; where even this can not be said, the program ends.
+ * Up to --parallel lines run at once, and --queue more wait for them, so that the policy has
+ * a choice. A line is read only when a place is free, and without waiting while others run, so that
+ * a program may send one line and wait for its answer. Entries form a ring in input order; the
+ * oldest is printed as soon as it is complete. A line whose answer there is no memory for is
+ * answered with that; where even this can not be said, the program ends.
  */
 #include <stdlib.h>
+#include <xxhash.h>
 
 #include "cmd/lines.h"
 #include "cmd/params.h"
@@ -40,8 +41,8 @@ struct stream {
 };
 
 /* The keys of a line that are not generation parameters. */
-static const char *const own_keys[] = { "prompt", "ids",   "messages", "model",
-                                        "stream", "tools", "id",       NULL };
+static const char *const own_keys[] = { "prompt", "ids", "messages", "model",      "stream",
+                                        "tools",  "id",  "user",     "cache_salt", NULL };
 
 static enum brrr_status line_ids(struct stream *s, const json_t *line, struct ids *ids,
                                  struct brrr_error *err)
@@ -66,6 +67,20 @@ static enum brrr_status line_ids(struct stream *s, const json_t *line, struct id
     return BRRR_OK;
 }
 
+/* Who asks, and with whom cached prompts may be shared: any text, or an integer. */
+static enum brrr_status line_name(const json_t *line, const char *key, uint64_t *out,
+                                  struct brrr_error *err)
+{
+    json_t *v = json_object_get(line, key);
+
+    *out = 0;
+    if (!v || json_is_null(v)) return BRRR_OK;
+    if (json_is_integer(v)) *out = (uint64_t)json_integer_value(v);
+    else if (json_is_string(v)) *out = XXH3_64bits(json_string_value(v), json_string_length(v));
+    else return fail(err, BRRR_E_FORMAT, "\"%s\" must be a string or an integer", key);
+    return BRRR_OK;
+}
+
 static enum brrr_status submit(struct stream *s, const json_t *line, uint64_t *id,
                                struct brrr_error *err)
 {
@@ -76,6 +91,8 @@ static enum brrr_status submit(struct stream *s, const json_t *line, uint64_t *i
     st = params_gen(line, own_keys, s->gen, err);
     if (!st) st = line_ids(s, line, &ids, err);
     struct engine_request q = { .prompt = ids.id, .n_prompt = ids.n, .gen = s->gen };
+    if (!st) st = line_name(line, "user", &q.user, err);
+    if (!st) st = line_name(line, "cache_salt", &q.salt, err);
     if (!st) st = engine_submit(s->e, &q, id, err);
     ids_free(&ids);
     return st;
@@ -285,7 +302,7 @@ static enum brrr_status base_params(const struct options *o, struct gen_params *
 
 int run_jsonl(const struct options *o, const struct engine_opts *eo)
 {
-    struct stream s = { .cap = o->parallel };
+    struct stream s = { .cap = o->parallel + o->queue };
     struct engine_opts planned = *eo;
     struct brrr_model *m = NULL;
     struct brrr_error err;
@@ -301,6 +318,7 @@ int run_jsonl(const struct options *o, const struct engine_opts *eo)
     session_catch_interrupt();
     if (code) goto out;
     session_plan(&planned, o, m);
+    planned.max_waiting = o->queue;
     if (engine_open(&s.e, m, &planned, &err)) code = cmd_fail(&err);
     else code = serve_lines(&s);
 out:

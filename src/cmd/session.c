@@ -42,6 +42,14 @@ int session_open(struct brrr_model **m, const struct options *o)
     return st ? cmd_fail(&err) : EXIT_OK;
 }
 
+static int set_policy(struct engine_opts *eo, const struct options *o)
+{
+    eo->policy = o->policy ? sched_policy_find(o->policy) : SCHED_FAIR;
+    if (eo->policy == SCHED_POLICIES)
+        return cmd_usage(o->verb, "--policy is 'fair', 'fcfs' or 'priority', not '%s'", o->policy);
+    return EXIT_OK;
+}
+
 int session_engine_opts(struct engine_opts *eo, const struct options *o)
 {
     int precision = precision_find(o);
@@ -52,6 +60,8 @@ int session_engine_opts(struct engine_opts *eo, const struct options *o)
                                 .ctx = o->ctx,
                                 .chunk = o->chunk,
                                 .n_parallel = o->parallel,
+                                .kv_bytes = o->kv_memory,
+                                .itl_s = o->itl_ms * 1e-3,
                                 .no_prefix = o->no_prefix };
     if (precision < 0)
         return cmd_usage(o->verb, "--precision is 'q8', 'f32' or 'bf16', not '%s'", o->precision);
@@ -69,7 +79,13 @@ int session_engine_opts(struct engine_opts *eo, const struct options *o)
         return cmd_usage(o->verb, "--chunk is from 1 to %d", LIMIT_CHUNK);
     if (o->parallel < 1 || o->parallel > LIMIT_PARALLEL)
         return cmd_usage(o->verb, "--parallel is from 1 to %d", LIMIT_PARALLEL);
-    return EXIT_OK;
+    if (OPTION_GIVEN(o, kv_memory) && (o->kv_memory == 0 || o->kv_memory > SIZE_MAX / 4))
+        return cmd_usage(o->verb, "--kv-memory is from 1 to %zu bytes", SIZE_MAX / 4);
+    if (o->queue < 0 || o->queue > LIMIT_WAITING)
+        return cmd_usage(o->verb, "--queue is from 0 to %d", LIMIT_WAITING);
+    if (o->itl_ms < 0 || o->itl_ms > 1e3 * LIMIT_ITL_S)
+        return cmd_usage(o->verb, "--itl is from 0 to %d milliseconds", 1000 * LIMIT_ITL_S);
+    return set_policy(eo, o);
 }
 
 bool session_plan(struct engine_opts *eo, const struct options *o, const struct brrr_model *m)

@@ -51,7 +51,7 @@ static void branch(struct brrr_engine *e, struct seq *from, struct seq *q)
     }
     kvpool_fork(e->kv, from->slot, slot, from->n_done);
     q->n_done = from->n_done;
-    q->n_cached = from->n_done;
+    q->n_cached = q->n_paid = from->n_done;
     slots_take(e, q, slot);
 }
 

@@ -14,8 +14,8 @@
 enum {
     DEFAULT_CHUNK = 256,
     CTX_UNIT = 256,
-    LOOK_AHEAD = 256, /* waiting requests that a step chooses from, oldest first       */
-    SPARE = 8,        /* times what the running sequences may come to: cache for earlier ones  */
+    DEFAULT_WAITING = 1024,
+    SPARE = 8, /* times what the running sequences may come to: cache for earlier ones  */
 };
 
 static struct kvpool_opts pool_opts(const struct engine_opts *o, int ctx)
@@ -65,6 +65,26 @@ static int fitting_ctx(const struct hparams *hp, const struct engine_opts *o)
     return k.ctx;
 }
 
+/* Whatever is accepted fits into the KV cache when it is alone. */
+static enum brrr_status check_memory(const struct engine_opts *o, const struct hparams *hp,
+                                     struct brrr_error *err)
+{
+    struct kvpool_opts k = pool_opts(o, o->ctx);
+    size_t available = mem_available();
+
+    k.n_slot = 1;
+    if (o->kv_bytes == 0) return BRRR_OK;
+    if (kvpool_bytes(hp, &k) > o->kv_bytes)
+        return fail(err, BRRR_E_LIMIT,
+                    "a sequence of %d tokens takes %zu KiB of KV cache, --kv-memory allows %zu KiB",
+                    o->ctx, kvpool_bytes(hp, &k) >> 10, o->kv_bytes >> 10);
+    if (o->kv_bytes > available)
+        return fail(err, BRRR_E_NOMEM,
+                    "--kv-memory asks for %zu MiB of KV cache, %zu MiB of memory are available",
+                    o->kv_bytes >> 20, available >> 20);
+    return BRRR_OK;
+}
+
 enum brrr_status engine_opts_settle(struct engine_opts *o, const struct brrr_model *m,
                                     struct brrr_error *err)
 {
@@ -74,6 +94,7 @@ enum brrr_status engine_opts_settle(struct engine_opts *o, const struct brrr_mod
     if (o->chunk == 0) o->chunk = DEFAULT_CHUNK;
     if (o->n_parallel == 0) o->n_parallel = 1;
     if (o->ahead == 0) o->ahead = MATMUL_AHEAD;
+    if (o->max_waiting == 0) o->max_waiting = DEFAULT_WAITING;
     if (o->n_threads < 1 || o->n_threads > LIMIT_THREADS)
         return fail(err, BRRR_E_LIMIT, "%d threads: 1 to %d are possible", o->n_threads,
                     LIMIT_THREADS);
@@ -90,6 +111,9 @@ enum brrr_status engine_opts_settle(struct engine_opts *o, const struct brrr_mod
     if (o->ahead < 1 || o->ahead > LIMIT_AHEAD)
         return fail(err, BRRR_E_LIMIT, "%d bytes to fetch ahead: 1 to %d are possible", o->ahead,
                     LIMIT_AHEAD);
+    if (o->max_waiting < -1 || o->max_waiting > LIMIT_WAITING)
+        return fail(err, BRRR_E_LIMIT, "%d waiting requests: 0 to %d are possible", o->max_waiting,
+                    LIMIT_WAITING);
     if (!(o->itl_s >= 0 && o->itl_s <= LIMIT_ITL_S))
         return fail(err, BRRR_E_LIMIT, "%g seconds between tokens: 0 to %d are possible", o->itl_s,
                     LIMIT_ITL_S);
@@ -97,15 +121,7 @@ enum brrr_status engine_opts_settle(struct engine_opts *o, const struct brrr_mod
     if (o->ctx < 1 || o->ctx > hp->ctx_max)
         return fail(err, BRRR_E_LIMIT, "a context of %d tokens: this model has 1 to %d", o->ctx,
                     hp->ctx_max);
-    struct kvpool_opts k = pool_opts(o, o->ctx);
-    k.n_slot = 1;
-    if (o->kv_bytes && kvpool_bytes(hp, &k) > o->kv_bytes)
-        return fail(
-            err, BRRR_E_LIMIT,
-            "a sequence of %d tokens takes %zu MiB of KV cache, which has %zu MiB; a smaller "
-            "--ctx-size helps",
-            o->ctx, kvpool_bytes(hp, &k) >> 20, o->kv_bytes >> 20);
-    return BRRR_OK;
+    return check_memory(o, hp, err);
 }
 
 /* A step brings at most one token for each answer of each request that runs; one place is spare. */
@@ -121,11 +137,18 @@ static bool room_for_events(struct brrr_engine *e, int n_choices)
     return true;
 }
 
+/* Requests that may run or wait. */
+static int most_alive(const struct brrr_engine *e)
+{
+    return e->o.n_parallel + MAX(e->o.max_waiting, 0);
+}
+
 static bool take_tables(struct brrr_engine *e, int max_row)
 {
     size_t n = (size_t)e->o.n_parallel;
 
-    e->n_task_max = e->o.n_parallel + LOOK_AHEAD;
+    /* Every request, and as many further answers of some. */
+    e->n_task_max = 2 * most_alive(e);
     e->task = calloc((size_t)e->n_task_max, sizeof(*e->task));
     e->task_seq = calloc((size_t)e->n_task_max, sizeof(struct seq *));
     e->row = calloc((size_t)e->n_task_max, sizeof(*e->row));
@@ -138,6 +161,14 @@ static bool take_tables(struct brrr_engine *e, int max_row)
     e->token = calloc((size_t)max_row, sizeof(*e->token));
     return e->steps && e->slot && e->seq && e->out_seq && e->out_row && e->token &&
            room_for_events(e, 1);
+}
+
+static void count_blocks(struct brrr_engine *e)
+{
+    size_t room, block_bytes;
+
+    kvpool_room(e->kv, &room, &block_bytes);
+    e->n_kv_block = MAX(room / block_bytes, 1);
 }
 
 enum brrr_status engine_open(struct brrr_engine **out, const struct brrr_model *m,
@@ -172,6 +203,8 @@ enum brrr_status engine_open(struct brrr_engine **out, const struct brrr_model *
     if ((st = kvpool_new(&e->kv, &model->hp, &k, err))) goto error;
     if ((st = step_new(&e->step, model, &so, err))) goto error;
     if ((st = sampler_new(&e->sampler, model->hp.n_vocab, &model->kernels, err))) goto error;
+    if ((st = users_init(&e->users, most_alive(e), err))) goto error;
+    count_blocks(e);
     if (!take_tables(e, max_row)) {
         st = fail(err, BRRR_E_NOMEM, "no memory for an engine");
         goto error;
@@ -202,6 +235,7 @@ void brrr_engine_close(struct brrr_engine *e)
     step_free(e->step);
     kvpool_free(e->kv);
     pool_free(e->pool);
+    users_fini(&e->users);
     free(e->slot);
     free(e->seq);
     free(e->out_seq);
@@ -243,6 +277,12 @@ static void append(struct brrr_engine *e, struct request *r)
     for (int i = 0; i < r->n_seq; i++)
         r->seq[i].order = e->next_order++;
     r->seq[0].waits = true;
+    r->user_index = users_enter(&e->users, r->user, r->t_submit);
+    e->request_bytes += r->bytes;
+    e->n_alive++;
+    e->n_waiting++;
+    r->seq[0].n_match =
+        kvpool_match(e->kv, r->seq[0].id, r->n_prompt, r->salt, &r->seq[0].n_shared);
     *e->tail = &r->seq[0];
     e->tail = &r->seq[0].next;
 }
@@ -266,6 +306,23 @@ static enum brrr_status check_width(const struct brrr_engine *e, const struct en
     return BRRR_OK;
 }
 
+static enum brrr_status check_queue(const struct brrr_engine *e, const struct engine_request *q,
+                                    struct brrr_error *err)
+{
+    size_t bytes = request_bytes(q, e->o.ctx), all;
+
+    if (e->n_alive >= most_alive(e))
+        return fail(err, BRRR_E_LIMIT,
+                    "the queue is full: there are %d requests, %d may run (--parallel) and %d "
+                    "wait (--queue)",
+                    e->n_alive, e->o.n_parallel, MAX(e->o.max_waiting, 0));
+    if (!size_add(&all, bytes, e->request_bytes) || all > (size_t)LIMIT_QUEUE_BYTES)
+        return fail(err, BRRR_E_LIMIT,
+                    "the request takes %zu MiB beside %zu MiB of others; %d MiB are possible",
+                    bytes >> 20, e->request_bytes >> 20, LIMIT_QUEUE_BYTES >> 20);
+    return BRRR_OK;
+}
+
 static enum brrr_status take_in(struct brrr_engine *e, const struct engine_request *q, uint64_t *id,
                                 struct brrr_error *err)
 {
@@ -276,6 +333,7 @@ static enum brrr_status take_in(struct brrr_engine *e, const struct engine_reque
     if ((st = check_prompt(e, q->prompt, q->n_prompt, err))) return st;
     if ((st = gen_params_check(q->gen, e->m->model->hp.n_vocab, err))) return st;
     if ((st = check_width(e, q, err))) return st;
+    if ((st = check_queue(e, q, err))) return st;
     if (!room_for_events(e, q->gen->n_choices))
         return fail(err, BRRR_E_NOMEM, "no memory for %d answers at once", q->gen->n_choices);
     if ((st = request_new(&r, e->m, q, e->o.ctx, err))) return st;

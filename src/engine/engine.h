@@ -32,6 +32,7 @@ struct engine_opts {
     double itl_s;           /* how long a step in which something decodes should take at most; 0: as
                                long as a whole chunk takes                                   */
     struct pace_prior pace; /* what steps take, as far as a plan knows                        */
+    int max_waiting;        /* requests that may wait beside n_parallel; 0: 1024, -1: none */
     bool no_prefix;         /* compute every prompt from its start                    */
 };
 

@@ -231,8 +231,17 @@ static int first_in_window(const struct kvpool *p, int n)
 /* What of a sequence is there for all kinds. */
 struct found {
     int n, n_whole; /* tokens; as many as whole blocks have          */
+    int n_used;     /* in blocks of which each kind has a user       */
     int32_t tail;   /* the node whose first n % KV_BLOCK match; or -1 */
 };
+
+/* True if a slot uses the blocks of a node, of every kind that it has. */
+static bool in_use(const struct kvpool *p, const struct prefix_node *x)
+{
+    for (int k = 0; k < KV_KINDS; k++)
+        if (x->block[k] >= 0 && p->blocks.kind[k].block[x->block[k]].refs == 0) return false;
+    return true;
+}
 
 /* True if the last `run` blocks of positions [0, n) are all that position n sees in a window. */
 static bool window_reaches(const struct kvpool *p, int n, int run)
@@ -255,6 +264,7 @@ static struct found look_up(const struct kvpool *p, const int32_t *token, int n,
         if (has_kind(p, KV_FULL) && x->block[KV_FULL] < 0) break;
         run = x->block[KV_WINDOW] >= 0 ? run + 1 : 0;
         key = x->key;
+        f.n_used += in_use(p, x) ? KV_BLOCK : 0;
         if (window_reaches(p, (b + 1) * KV_BLOCK, run)) f.n = f.n_whole = (b + 1) * KV_BLOCK;
     }
     for (int k = 0; k < KV_KINDS; k++)
@@ -267,9 +277,12 @@ static struct found look_up(const struct kvpool *p, const int32_t *token, int n,
     return f;
 }
 
-int kvpool_match(const struct kvpool *p, const int32_t *token, int n, uint64_t salt)
+int kvpool_match(const struct kvpool *p, const int32_t *token, int n, uint64_t salt, int *n_used)
 {
-    return look_up(p, token, n - 1, salt).n;
+    struct found f = look_up(p, token, n - 1, salt);
+
+    if (n_used) *n_used = MIN(f.n_used, f.n_whole);
+    return f.n;
 }
 
 /* The whole blocks of what was found into a slot's tables. */

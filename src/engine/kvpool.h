@@ -51,8 +51,9 @@ void kvpool_free(struct kvpool *p); /* NULL is allowed */
 
 const struct kv_view *kvpool_view(const struct kvpool *p);
 
-/* How many of the n tokens kvpool_start() would find. Changes nothing. */
-int kvpool_match(const struct kvpool *p, const int32_t *token, int n, uint64_t salt);
+/* How many of the n tokens kvpool_start() would find; *n_used of them, unless NULL, are in blocks
+ * that a slot uses already, so that they need no more room. Changes nothing. */
+int kvpool_match(const struct kvpool *p, const int32_t *token, int n, uint64_t salt, int *n_used);
 /*
  * A free slot begins a sequence of these n tokens: it gets the blocks of the longest
  * prefix of the first n - 1 that are there (one token at least must be computed, for its

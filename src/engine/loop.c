@@ -6,11 +6,11 @@
 #include "engine/run.h"
 
 enum {
-    MATCH_AT_ONCE = 4, /* waiting sequences whose prefixes are looked up again in a step */
-    LEAST_CHUNK = 16,  /* rows that prompts get however many decode                      */
+    MATCH_BLOCKS = 64, /* of prefixes of waiting sequences, looked up again in a step */
+    LEAST_CHUNK = 16,  /* rows that prompts get however many decode                   */
 };
 
-static const double AGE_S = 10; /* who has waited longer goes first */
+static const double AGE_S = 10; /* who has waited longer is old */
 
 /* --- what a step computes --- */
 
@@ -30,16 +30,45 @@ static bool beams_ready(const struct request *r)
 static void list_task(struct brrr_engine *e, struct sched_state *s, struct seq *q)
 {
     const struct request *r = q->r;
-    bool held_back = r->beams && !beams_ready(r);
+    bool held_back = r->beams && !beams_ready(r), runs = q->slot >= 0;
+    bool starves = users_list(&e->users, r->user_index, runs, AGE_S);
 
     e->task_seq[s->n_task] = q;
     e->task[s->n_task++] = (struct sched_task){ .id = q->order,
+                                                .group = r->beams ? r->id : 0,
+                                                .user = r->user_index,
                                                 .priority = r->gen.priority,
-                                                .width = r->beams ? r->n_seq : 1,
-                                                .running = q->slot >= 0,
+                                                .running = runs,
+                                                .starves = starves,
                                                 .n_total = q->n - held_back,
-                                                .n_done = q->slot >= 0 ? q->n_done : q->n_match,
+                                                .n_done = runs ? q->n_done : q->n_match,
+                                                .n_shared = q->n_shared,
+                                                .width = r->beams ? r->n_seq : 1,
+                                                .n_preempted = q->n_preempted,
                                                 .arrival = r->t_submit };
+}
+
+/* What the cache has of a waiting sequence changes. A few are looked up again in each step, in
+ * turn; a long one is paid for by steps in which none is. */
+static void match_again(struct brrr_engine *e, struct seq *q)
+{
+    if (e->match_credit <= 0 || q->order < e->match_from) return;
+    q->n_match = kvpool_match(e->kv, q->id, q->n, q->r->salt, &q->n_shared);
+    e->match_credit -= 1 + q->n_match / KV_BLOCK;
+    e->match_from = q->order + 1;
+}
+
+/* Nobody waits out of sight behind the many requests of another user. */
+static void list_waiting(struct brrr_engine *e, struct sched_state *s)
+{
+    int quota = MAX(e->o.n_parallel, e->n_task_max / MAX(e->users.n_active, 1));
+
+    e->match_credit = MIN(e->match_credit + MATCH_BLOCKS, MATCH_BLOCKS);
+    for (struct seq *q = e->head; q && s->n_task < e->n_task_max; q = q->next) {
+        match_again(e, q);
+        if (e->users.n_listed[q->r->user_index] < quota) list_task(e, s, q);
+    }
+    if (e->match_credit > 0) e->match_from = 0; /* all had their turn */
 }
 
 /* Rows of prompts for the next step: a chunk, or what the time between tokens allows. */
@@ -49,38 +78,39 @@ static int prompt_rows(const struct brrr_engine *e, int n_decode)
     return pace_rows(&e->pace, e->o.itl_s, n_decode, e->o.chunk);
 }
 
+/* A slot of a beam search may be empty until the search needs it. */
+static bool runs(const struct seq *q)
+{
+    return !q->r->beams || q->live;
+}
+
 static struct sched_state look(struct brrr_engine *e)
 {
-    static const double spent[1] = { 0 };
     struct sched_state s = { .task = e->task,
                              .policy = e->o.policy,
-                             .spent = spent,
+                             .spent = e->users.spent,
                              .now = clock_now(),
                              .age = AGE_S,
                              .n_slot = e->o.n_parallel,
                              .least_chunk = MIN(LEAST_CHUNK, e->o.chunk) };
-    int looked = 0;
+    int n_free = 0;
 
+    users_begin(&e->users, s.now);
     for (int i = 0; i < e->o.n_parallel; i++) {
         struct seq *q = e->slot[i];
-        if (!q) continue;
-        if (q->r->beams && !q->live) { /* it keeps its slot for a beam to come */
-            s.n_slot--;
-            continue;
-        }
+        n_free += !q;
+        s.n_slot -= q && !runs(q);
+        if (!q || !runs(q)) continue;
         list_task(e, &s, q);
         s.n_row += e->task[s.n_task - 1].n_total - e->task[s.n_task - 1].n_done == 1;
     }
     s.n_row += prompt_rows(e, s.n_row);
     e->now.n_running = s.n_task;
-    for (struct seq *q = e->head; q && s.n_task < e->n_task_max; q = q->next) {
-        if (looked++ < MATCH_AT_ONCE) q->n_match = kvpool_match(e->kv, q->id, q->n, q->r->salt);
-        list_task(e, &s, q);
-    }
-    e->now.n_waiting = s.n_task - e->now.n_running;
+    e->now.n_waiting = e->n_waiting;
+    if (n_free > 0) list_waiting(e, &s);
     kvpool_room(e->kv, &s.room, &s.block_bytes);
     /* Those that run can each fill another block before anybody has to give way. */
-    s.reserve = s.block_bytes * (size_t)e->o.n_parallel;
+    s.reserve = s.block_bytes;
     return s;
 }
 
@@ -116,7 +146,6 @@ static void allot(struct brrr_engine *e, struct sched_state *s, int n_plan)
         struct sched_row *w = &e->row[i];
         struct seq *q = e->task_seq[w->task];
 
-        if (w->n == 0) continue;
         if (w->admit) {
             slots_admit(e, q);
             w->admit = false;
@@ -158,6 +187,19 @@ static struct batch make_batch(struct brrr_engine *e)
 static const float *row_of(const struct brrr_engine *e, const float *logits, int row)
 {
     return logits + (size_t)row * (size_t)e->m->model->hp.n_vocab;
+}
+
+/* What the step gave to whom: tokens that nobody had computed before, and the use of the cache. */
+static void charge(struct brrr_engine *e, int n_row)
+{
+    for (int i = 0; i < e->o.n_parallel; i++) {
+        struct seq *q = e->slot[i];
+        if (!q || !runs(q)) continue;
+        int held = (q->n_done + KV_BLOCK - 1) / KV_BLOCK - q->n_cached / KV_BLOCK;
+        users_charge(&e->users, q->r->user_index, MAX(q->n_done - q->n_paid, 0), n_row,
+                     MAX(held, 0) / (double)e->n_kv_block);
+        q->n_paid = MAX(q->n_paid, q->n_done);
+    }
 }
 
 /* Seconds since *t, which moves on. */
@@ -210,6 +252,7 @@ void loop_step(struct brrr_engine *e)
     e->now.plan_s = lap(&t);
     const float *logits = step_run(e->step, e->pool, &b, kvpool_view(e->kv));
     e->now.model_s = lap(&t);
+    charge(e, b.n_row);
     for (int i = 0; i < e->n_out_seq; i++)
         seq_draw(e->out_seq[i], e->sampler, row_of(e, logits, e->out_seq[i]->out0));
     e->now.draw_s = lap(&t);

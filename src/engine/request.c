@@ -13,6 +13,30 @@ int request_limit(const struct engine_request *q, int ctx)
     return q->gen->n_predict < 0 ? ctx : (int)MIN(want, ctx);
 }
 
+static int n_seq_of(const struct gen_params *g)
+{
+    return MAX(MAX(g->n_choices, g->best_of), g->beam_width);
+}
+
+/* Of each sequence its tokens, and where its events wait (a quiet request) what those will say. */
+size_t request_bytes(const struct engine_request *q, int ctx)
+{
+    const struct gen_params *g = q->gen;
+    size_t one = sizeof(int32_t), logprobs, all;
+
+    if (g->best_of > g->n_choices || g->beam_width > 0) {
+        one += 2 * sizeof(float) + sizeof(int32_t);
+        if (!size_mul(&logprobs, (size_t)MAX(g->n_logprobs, 0), sizeof(struct sample_logprob)) ||
+            !size_add(&one, one, logprobs))
+            return SIZE_MAX;
+    }
+    if (!size_mul(&all, one, (size_t)MAX(request_limit(q, ctx), (int)q->n_prompt)) ||
+        !size_mul(&all, all, (size_t)n_seq_of(g)) ||
+        !size_add(&all, all, sizeof(struct request) + (size_t)n_seq_of(g) * sizeof(struct seq)))
+        return SIZE_MAX;
+    return all;
+}
+
 enum brrr_status request_new(struct request **out, const struct brrr_model *m,
                              const struct engine_request *q, int ctx, struct brrr_error *err)
 {
@@ -26,7 +50,9 @@ enum brrr_status request_new(struct request **out, const struct brrr_model *m,
     r->salt = q->salt;
     r->n_prompt = (int)q->n_prompt;
     r->limit = request_limit(q, ctx);
-    r->n_seq = r->n_left = MAX(MAX(r->gen.n_choices, r->gen.best_of), r->gen.beam_width);
+    r->user_index = -1;
+    r->bytes = request_bytes(q, ctx);
+    r->n_seq = r->n_left = n_seq_of(&r->gen);
     r->n_held = r->gen.beam_width > 0 ? 0 : r->n_seq - 1;
     r->quiet = r->n_seq > r->gen.n_choices || r->gen.beam_width > 0;
     r->seq = calloc((size_t)r->n_seq, sizeof(*r->seq));

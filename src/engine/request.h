@@ -19,6 +19,8 @@ struct request {
     struct request *before, *after; /* in the list of all that have not ended      */
     struct gen_params gen;
     uint64_t user, salt;
+    int user_index;            /* in the engine's table; -1: not in it any more               */
+    size_t bytes;              /* request_bytes()                                             */
     int n_prompt, limit;       /* tokens: of the prompt; of a sequence at most         */
     int n_seq, n_held, n_left; /* sequences; of them, held; not ended            */
     struct seq *seq;           /* [n_seq]                                              */
@@ -33,6 +35,8 @@ enum brrr_status request_new(struct request **out, const struct brrr_model *m,
                              const struct engine_request *q, int ctx, struct brrr_error *err);
 /* Tokens that a sequence of it may come to: the prompt and n_predict, or the context. */
 int request_limit(const struct engine_request *q, int ctx);
+/* Memory that it takes, about; SIZE_MAX where that overflows. */
+size_t request_bytes(const struct engine_request *q, int ctx);
 void request_free(struct request *r); /* NULL is allowed */
 
 /* All sequences of a quiet request have ended: choose the answers. */

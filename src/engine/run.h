@@ -15,6 +15,7 @@
 #include "engine/engine.h"
 #include "engine/metrics.h"
 #include "engine/request.h"
+#include "engine/users.h"
 
 struct brrr_engine {
     const struct brrr_model *m;
@@ -24,14 +25,21 @@ struct brrr_engine {
     struct step *step;
     struct sampler *sampler;
     struct pace pace; /* what steps cost here                                              */
+    struct users users;
 
     uint64_t next_id, next_order, n_step;
     struct request *first, *last; /* all that have not ended, in order of arrival         */
     int n_cancelled;              /* of them                                              */
+    int n_alive;                  /* of them, those with something to compute             */
+    size_t request_bytes;         /* of them                                              */
     struct request *shown;        /* quiet ones whose answers are handed out (by `after`) */
     struct request *gone;         /* ended in the last poll; their texts are still shown  */
     struct seq *head, **tail;     /* waiting for a slot, in order of arrival              */
+    int n_waiting;                /* of them                                              */
+    uint64_t match_from;          /* prefixes are looked up again from this order on      */
+    int match_credit;             /* in blocks                                            */
     struct seq **slot;            /* [n_parallel], NULL: free                             */
+    size_t n_kv_block;            /* that the cache has room for                          */
 
     /* What a step is planned from: [n_task_max]. */
     int n_task_max;
@@ -80,6 +88,8 @@ void slots_retire(struct brrr_engine *e, struct seq *q);
 void slots_show(struct brrr_engine *e, struct request *r);
 /* The request is gone; its texts are shown until the next poll, then it is freed. */
 void slots_finish(struct brrr_engine *e, struct request *r);
+/* Its user has one request less; once. */
+void slots_leave_user(struct brrr_engine *e, struct request *r);
 
 /* --- commit.c --- */
 

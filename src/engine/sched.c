@@ -11,41 +11,70 @@
 /* What users were given counts in steps of this many tokens: less is no difference between them. */
 static const double QUANTUM = 256;
 
+/* A reserve is doubled so often at most: then it is larger than any cache. */
+enum { DOUBLINGS = 24 };
+
+/* A plan in the making. */
+struct plan {
+    const struct sched_state *s;
+    struct sched_row *row;
+    int n, n_running, n_heap;
+    int left; /* rows for prompts */
+    int top;  /* the highest priority */
+    size_t room;
+};
+
 /* --- policies --- */
 
-static bool before_fcfs(const struct sched_state *s, const struct sched_task *a,
+static bool is_old(const struct plan *p, const struct sched_task *t)
+{
+    return p->s->now - t->arrival > p->s->age;
+}
+
+static int level(const struct plan *p, const struct sched_task *t)
+{
+    return is_old(p, t) ? p->top : t->priority;
+}
+
+static bool before_fcfs(const struct plan *p, const struct sched_task *a,
                         const struct sched_task *b)
 {
-    (void)s;
+    (void)p;
     return a->id < b->id;
 }
 
-static bool before_priority(const struct sched_state *s, const struct sched_task *a,
+static bool before_priority(const struct plan *p, const struct sched_task *a,
                             const struct sched_task *b)
 {
-    (void)s;
-    if (a->priority != b->priority) return a->priority > b->priority;
-    return a->id < b->id;
+    int la = level(p, a), lb = level(p, b);
+
+    return la != lb ? la > lb : a->id < b->id;
 }
 
-static double quanta(const struct sched_state *s, const struct sched_task *t)
+static double quanta(const struct plan *p, const struct sched_task *t)
 {
-    return (double)(int64_t)(s->spent[t->user] / QUANTUM);
+    return (double)(int64_t)(p->s->spent[t->user] / QUANTUM);
 }
 
-static bool before_fair(const struct sched_state *s, const struct sched_task *a,
+static bool before_fair(const struct plan *p, const struct sched_task *a,
                         const struct sched_task *b)
 {
-    if (a->priority != b->priority) return a->priority > b->priority;
-    if (quanta(s, a) != quanta(s, b)) return quanta(s, a) < quanta(s, b);
-    if (a->n_done != b->n_done) return a->n_done > b->n_done;
+    bool old_a = is_old(p, a), old_b = is_old(p, b);
+    int la = level(p, a), lb = level(p, b);
+
+    if (a->starves != b->starves) return a->starves;
+    if (a->starves) return a->id < b->id;
+    if (la != lb) return la > lb;
+    if (quanta(p, a) != quanta(p, b)) return quanta(p, a) < quanta(p, b);
+    /* Of equals those that the cache helps most, but not for ever. */
+    if (old_a != old_b) return old_a;
+    if (!old_a && a->n_done != b->n_done) return a->n_done > b->n_done;
     return a->id < b->id;
 }
 
 static const struct {
     const char *name;
-    bool (*before)(const struct sched_state *s, const struct sched_task *a,
-                   const struct sched_task *b);
+    bool (*before)(const struct plan *p, const struct sched_task *a, const struct sched_task *b);
 } policies[] = {
 #define POLICY(id, name, before, help) [id] = { name, before },
 #include "engine/sched.def"
@@ -64,18 +93,51 @@ enum sched_policy sched_policy_find(const char *name)
     return SCHED_POLICIES;
 }
 
-static bool is_old(const struct sched_state *s, const struct sched_task *t)
+/* --- tasks in order ---
+ *
+ * A heap of those that are still to come, the next one first. It lies at the end of `row`, its
+ * first element last: it shrinks as fast as rows are written, so they never meet.
+ */
+
+static int *heap_at(const struct plan *p, int i)
 {
-    return s->now - t->arrival > s->age;
+    return &p->row[p->s->n_task - 1 - i].task;
 }
 
-/* Nothing starves: who has waited for too long goes first, whatever the policy says. */
-static bool before(const struct sched_state *s, const struct sched_task *a,
-                   const struct sched_task *b)
+static bool goes_before(const struct plan *p, int i, int j)
 {
-    if (is_old(s, a) != is_old(s, b)) return is_old(s, a);
-    if (is_old(s, a)) return a->id < b->id;
-    return policies[s->policy].before(s, a, b);
+    return policies[p->s->policy].before(p, &p->s->task[*heap_at(p, i)],
+                                         &p->s->task[*heap_at(p, j)]);
+}
+
+static void sift_down(struct plan *p, int i)
+{
+    for (;;) {
+        int next = i, child = 2 * i + 1;
+        for (int c = child; c < child + 2 && c < p->n_heap; c++)
+            if (goes_before(p, c, next)) next = c;
+        if (next == i) return;
+        int t = *heap_at(p, i);
+        *heap_at(p, i) = *heap_at(p, next);
+        *heap_at(p, next) = t;
+        i = next;
+    }
+}
+
+static void heap_build(struct plan *p)
+{
+    for (int i = p->n_heap / 2 - 1; i >= 0; i--)
+        sift_down(p, i);
+}
+
+/* The next task, or -1. */
+static int heap_take(struct plan *p)
+{
+    if (p->n_heap == 0) return -1;
+    int first = *heap_at(p, 0);
+    *heap_at(p, 0) = *heap_at(p, --p->n_heap);
+    sift_down(p, 0);
+    return first;
 }
 
 /* --- a step --- */
@@ -96,20 +158,8 @@ static size_t bytes_for(const struct sched_state *s, int done, int to)
     return (blocks(to) - blocks(done)) * s->block_bytes;
 }
 
-/* A plan in the making. */
-struct plan {
-    const struct sched_state *s;
-    struct sched_row *row;
-    int n, n_running;
-    int left; /* rows for prompts */
-    size_t room;
-};
-
-static void add(struct plan *p, int task, int n, bool admit)
+static void add(struct plan *p, int task, int n, size_t bytes, bool admit)
 {
-    const struct sched_task *t = &p->s->task[task];
-    size_t bytes = bytes_for(p->s, t->n_done, t->n_done + n);
-
     p->row[p->n++] = (struct sched_row){ task, n, admit };
     p->room -= MIN(p->room, bytes);
 }
@@ -118,58 +168,78 @@ static void add_decoding(struct plan *p)
 {
     const struct sched_state *s = p->s;
 
-    for (int i = 0; i < s->n_task; i++) {
-        p->n_running += s->task[i].running;
-        if (!decodes(&s->task[i])) continue;
-        add(p, i, 1 + s->task[i].n_draft, false);
-        p->left -= 1 + s->task[i].n_draft;
-    }
-    p->left = MAX(p->left, s->least_chunk);
-}
-
-/* The next of the tasks that have (or have not) a slot, after `last` in the order; -1: none. */
-static int next_in_order(const struct sched_state *s, bool running, int last)
-{
-    int best = -1;
-
+    p->top = INT32_MIN;
     for (int i = 0; i < s->n_task; i++) {
         const struct sched_task *t = &s->task[i];
-        if (t->running != running || decodes(t) || t->n_done >= t->n_total) continue;
-        if (last >= 0 && (i == last || !before(s, &s->task[last], t))) continue;
-        if (best < 0 || before(s, t, &s->task[best])) best = i;
+        int n = 1 + t->n_draft;
+        p->top = MAX(p->top, t->priority);
+        p->n_running += t->running;
+        if (!decodes(t)) continue;
+        add(p, i, n, bytes_for(s, t->n_done, t->n_done + n), false);
+        p->left -= n;
     }
-    return best;
+    p->left = MAX(p->left, s->least_chunk);
 }
 
 static void add_prompts(struct plan *p)
 {
     const struct sched_state *s = p->s;
+    int i;
 
-    for (int i = -1; p->left > 0 && (i = next_in_order(s, true, i)) >= 0;) {
-        int n = MIN(s->task[i].n_total - s->task[i].n_done, p->left);
-        add(p, i, n, false);
+    p->n_heap = 0;
+    for (int k = 0; k < s->n_task; k++) {
+        const struct sched_task *t = &s->task[k];
+        if (t->running && !decodes(t) && t->n_done < t->n_total) *heap_at(p, p->n_heap++) = k;
+    }
+    heap_build(p);
+    while (p->left > 0 && (i = heap_take(p)) >= 0) {
+        const struct sched_task *t = &s->task[i];
+        int n = MIN(t->n_total - t->n_done, p->left);
+        add(p, i, n, bytes_for(s, t->n_done, t->n_done + n), false);
         p->left -= n;
     }
 }
 
-/* In order, and nobody past the first for whom there is no memory: large ones do not starve. */
+/*
+ * Bytes that come into use with a task: what others use already is not among them, what is only
+ * cached is. And a block for each of its slots: the one in which its prefix ends is copied. Members
+ * of a group share their prompt when it is read first; later nobody knows what they share.
+ */
+static size_t need_of(const struct plan *p, const struct sched_task *t)
+{
+    size_t width = (size_t)MAX(t->width, 1), copies = t->n_preempted > 0 ? width : 1;
+    size_t n = copies * blocks(t->n_total) + width;
+
+    return (n - MIN(n, (size_t)t->n_shared / KV_BLOCK)) * p->s->block_bytes;
+}
+
+/* What must be left to those that run: more for who had to give way, or it will have to again. */
+static bool has_room(const struct plan *p, const struct sched_task *t, size_t need)
+{
+    size_t reserve = (size_t)p->n_running << MIN(t->n_preempted, DOUBLINGS);
+
+    /* Alone it always goes: what was accepted fits into the whole cache. */
+    if (p->n_running == 0) return true;
+    return size_mul(&reserve, reserve, p->s->reserve) && size_add(&reserve, reserve, need) &&
+           reserve <= p->room;
+}
+
+/* In order, and nobody past the first for whom there is no place: large ones do not starve. */
 static void add_waiting(struct plan *p)
 {
     const struct sched_state *s = p->s;
+    int i;
 
-    for (int i = -1;
-         p->left > 0 && p->n_running < s->n_slot && (i = next_in_order(s, false, i)) >= 0;) {
+    p->n_heap = 0;
+    for (int k = 0; k < s->n_task; k++)
+        if (!s->task[k].running) *heap_at(p, p->n_heap++) = k;
+    heap_build(p);
+    while (p->left > 0 && p->n_running < s->n_slot && (i = heap_take(p)) >= 0) {
         const struct sched_task *t = &s->task[i];
-        /* One more block: the one in which its cached prefix ends is copied. */
-        size_t need = bytes_for(s, t->n_done, t->n_total) + s->block_bytes;
-        /* Alone it always goes: what was accepted fits into the whole cache. */
-        int width = MAX(t->width, 1);
-        need *= (size_t)width;
-        if (p->n_running + width > s->n_slot) return;
-        if (p->n_running > 0 && need + s->reserve > p->room) return;
-        int n = MIN(t->n_total - t->n_done, p->left);
-        p->row[p->n++] = (struct sched_row){ i, n, true };
-        p->room -= MIN(p->room, need);
+        int width = MAX(t->width, 1), n = MIN(MAX(t->n_total - t->n_done, 0), p->left);
+        size_t need = need_of(p, t);
+        if (p->n_running + width > s->n_slot || !has_room(p, t, need)) return;
+        add(p, i, n, need, true);
         p->left -= n;
         p->n_running += width;
     }
@@ -185,17 +255,23 @@ int sched_plan(const struct sched_state *s, struct sched_row *row)
     return p.n;
 }
 
+static bool together(const struct sched_task *a, const struct sched_task *b)
+{
+    return a == b || (a->group != 0 && a->group == b->group);
+}
+
 int sched_victim(const struct sched_state *s, int who)
 {
-    int worst = -1, n_running = 0;
+    int worst = -1;
+    bool others = false;
 
     for (int i = 0; i < s->n_task; i++) {
         const struct sched_task *t = &s->task[i];
         if (!t->running) continue;
-        n_running++;
+        others = others || !together(t, &s->task[who]);
         const struct sched_task *w = worst < 0 ? t : &s->task[worst];
         if (worst < 0 || t->priority < w->priority || (t->priority == w->priority && t->id > w->id))
             worst = i;
     }
-    return n_running > 1 || worst != who ? worst : -1;
+    return others ? worst : -1;
 }

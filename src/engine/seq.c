@@ -171,6 +171,7 @@ void seq_copy(struct seq *to, const struct seq *from)
     memcpy(to->logprob, from->logprob, n_gen * sizeof(*to->logprob));
     to->n = from->n;
     to->n_done = from->n_done;
+    to->n_paid = from->n_paid;
     to->sum_logprob = from->sum_logprob;
     to->t_first = from->t_first;
     to->t_last = from->t_last;

@@ -29,6 +29,8 @@ struct seq {
     int32_t *id;      /* [r->limit, or the prompt's length] prompt, then answer    */
     int n, n_done;    /* tokens; of them, positions in the cache                   */
     int n_match;      /* waiting: of them, in the cache when it was last looked for */
+    int n_shared;     /* waiting: of those, in blocks that others use               */
+    int n_paid;       /* tokens that its user was charged for, or that the cache had */
     int slot;         /* -1: it waits, is held or has ended                        */
     bool waits;       /* in the queue                                              */
     bool held;        /* a further answer to a prompt that another sequence reads  */

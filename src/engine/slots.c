@@ -14,6 +14,7 @@ void slots_enqueue(struct brrr_engine *e, struct seq *q)
     q->next = *at;
     *at = q;
     if (!q->next) e->tail = &q->next;
+    e->n_waiting++;
 }
 
 void slots_dequeue(struct brrr_engine *e, struct seq *q)
@@ -26,6 +27,7 @@ void slots_dequeue(struct brrr_engine *e, struct seq *q)
     if (!q->next) e->tail = at;
     q->next = NULL;
     q->waits = false;
+    e->n_waiting--;
 }
 
 int slots_free(const struct brrr_engine *e)
@@ -55,6 +57,7 @@ static void start(struct brrr_engine *e, struct seq *q)
     if (q->r->beams && !q->live) return;
     q->n_done = kvpool_start(e->kv, q->slot, q->id, q->n, q->r->salt);
     if (q->n_preempted > 0) return;
+    q->n_paid = q->n_done;
     q->n_cached = MIN(q->n_done, q->r->n_prompt);
     e->metrics.n_prompt += (uint64_t)q->r->n_prompt;
     e->metrics.n_cached += (uint64_t)q->n_cached;
@@ -87,12 +90,20 @@ void slots_preempt(struct brrr_engine *e, struct seq *q)
     e->metrics.n_preempted++;
     for (int i = 0; i < n; i++) {
         slots_leave(e, &group[i]);
-        group[i].n_done = group[i].n_match = 0;
+        group[i].n_done = group[i].n_match = group[i].n_shared = 0;
         group[i].n_preempted++;
     } /* The first live one stands for all. */
     while (q->r->beams && !group->live)
         group++;
     slots_enqueue(e, group);
+}
+
+void slots_leave_user(struct brrr_engine *e, struct request *r)
+{
+    if (r->user_index < 0) return;
+    users_leave(&e->users, r->user_index);
+    r->user_index = -1;
+    e->n_alive--;
 }
 
 /* No sequence of a request is left: its texts are shown until the next poll, then it is freed. */
@@ -101,6 +112,8 @@ void slots_finish(struct brrr_engine *e, struct request *r)
     *(r->before ? &r->before->after : &e->first) = r->after;
     *(r->after ? &r->after->before : &e->last) = r->before;
     e->n_cancelled -= r->cancelled;
+    e->request_bytes -= r->bytes;
+    slots_leave_user(e, r);
     r->before = NULL;
     r->after = e->gone;
     e->gone = r;
@@ -108,6 +121,7 @@ void slots_finish(struct brrr_engine *e, struct request *r)
 
 void slots_show(struct brrr_engine *e, struct request *r)
 {
+    slots_leave_user(e, r);
     r->show_next = e->shown;
     e->shown = r;
 }

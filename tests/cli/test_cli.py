@@ -89,6 +89,20 @@ def test_help_lists_only_what_the_verb_takes(brrr):
     (["run", "--raw", "--system", "Be brief.", "x"], "exclude each other"),
     (["run", *["--stop", "x"] * 17], "16 times at most"),
     (["run", "-vx"], "unknown option '-vx'"),
+    (["run", "--no-prefix-cache=maybe", "x"], "--no-prefix-cache takes no value"),
+    (["run", "--quiet=0", "x"], "--quiet takes no value"),
+    (["run", "--kv-memory", "5X", "x"], "'5X' is not a size in bytes, as 512M or 8G"),
+    (["run", "--kv-memory", "-1", "x"], "'-1' is not a size"),
+    (["run", "--kv-memory", "M", "x"], "'M' is not a size"),
+    (["run", "--kv-memory", "1MiBs", "x"], "'1MiBs' is not a size"),
+    (["run", "--kv-memory", "99999999999999999999", "x"], "is not a size"),
+    (["run", "--kv-memory", "99999999999P", "x"], "is not a size"),
+    (["run", "--kv-memory", "0", "x"], "--kv-memory is from 1 to"),
+    (["run", "--policy", "best", "x"], "'fair', 'fcfs' or 'priority', not 'best'"),
+    (["run", "--queue", "-1", "x"], "--queue is from 0 to 65536"),
+    (["run", "--queue", "65537", "x"], "--queue is from 0 to 65536"),
+    (["run", "--itl", "-1", "x"], "--itl is from 0 to 3600000 milliseconds"),
+    (["bench", "--itl", "1e9"], "--itl is from 0 to 3600000 milliseconds"),
     (["run", "-ctk", "q4", "x"], "'bf16', 'f32' or 'int8', not 'q4'"),
     (["tokenize", "--", *["x"] * 17], "too many operands"),
     (["run", "-f", "x", "y"], "one text at a time"),
@@ -110,6 +124,8 @@ def test_mistakes(brrr, args, says):
 def test_environment_gives_options(brrr, tmp_path):
     p = brrr(["run", "-p", "x"], env={"BRRR_N_PREDICT": "many"})
     assert p.returncode == USAGE and "BRRR_N_PREDICT: 'many' is not" in one_line(p)
+    p = brrr(["run", "-p", "x"], env={"BRRR_QUIET": "maybe"})
+    assert p.returncode == USAGE and "BRRR_QUIET: 'maybe' is not 1 or 0" in one_line(p)
     # The command line is stronger, and an empty variable is none.
     p = brrr(["run", "-n", "few"], env={"BRRR_CTX_SIZE": "", "BRRR_N_PREDICT": "5"})
     assert p.returncode == USAGE and "-n: 'few' is not" in one_line(p)

@@ -101,6 +101,8 @@ static void same_bits_everywhere(const struct tiny_spec *spec, enum brrr_precisi
         { .n_threads = 3, .chunk = 19, .n_parallel = 2 },
         { .n_threads = 3, .n_threads_decode = 1, .chunk = 40, .n_parallel = 2 },
         { .n_threads = 1, .n_threads_decode = 2, .chunk = 40, .n_parallel = 3 },
+        { .n_threads = 2, .chunk = 256, .n_parallel = 3, .itl_s = 1e-6, .policy = SCHED_FCFS },
+        { .n_threads = 2, .chunk = 200, .n_parallel = 2, .itl_s = 1e-3, .policy = SCHED_PRIORITY },
         { .n_threads = 2, .chunk = 256, .ahead = 1 },
         { .n_threads = 2, .chunk = 256, .ahead = LIMIT_AHEAD },
     };

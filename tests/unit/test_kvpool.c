@@ -152,7 +152,7 @@ static void prefixes_are_found_to_the_token(void **state)
         check_slot(&w, 0);
         /* 100 in common: 3 blocks and 4 tokens of the next one, which is copied. */
         sequence(&w.seq[1], 150, 2, 100);
-        assert_int_equal(kvpool_match(w.p, w.seq[1].token, 150, 0), 100);
+        assert_int_equal(kvpool_match(w.p, w.seq[1].token, 150, 0, NULL), 100);
         assert_int_equal(start(&w, 1), 100);
         check_slot(&w, 1);
         assert_true(compute(&w, 1, 150));
@@ -164,7 +164,7 @@ static void prefixes_are_found_to_the_token(void **state)
         assert_true(compute(&w, 2, 192));
         check_slot(&w, 2);
         /* Another salt shares nothing. */
-        assert_int_equal(kvpool_match(w.p, w.seq[1].token, 150, 1), 0);
+        assert_int_equal(kvpool_match(w.p, w.seq[1].token, 150, 1, NULL), 0);
         kvpool_free(w.p);
     }
 }

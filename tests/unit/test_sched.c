@@ -89,8 +89,14 @@ static void policies_choose(void **state)
     w.task[1].priority = 0;
     /* User 1 was given less, and of its tasks the cache holds most of task 3. */
     assert_true(sched_plan(&w.s, row) == 1 && row[0].task == 3 && row[0].n == 36);
-    w.task[1].arrival = 80; /* for 20 seconds: nobody starves */
+    w.task[1].arrival = 80; /* for 20 seconds: but its user has had its share */
+    assert_true(sched_plan(&w.s, row) == 1 && row[0].task == 3);
+    w.task[1].starves = true; /* that was long ago */
     assert_true(sched_plan(&w.s, row) == 1 && row[0].task == 1);
+    w.task[1].starves = false;
+    /* Within a user the cache helps, but not for ever. */
+    w.task[2].arrival = 80;
+    assert_true(sched_plan(&w.s, row) == 1 && row[0].task == 2);
     for (int p = 0; p < SCHED_POLICIES; p++)
         assert_int_equal(sched_policy_find(sched_policy_name((enum sched_policy)p)), p);
     assert_int_equal(sched_policy_find("none"), SCHED_POLICIES);
@@ -116,8 +122,85 @@ static void memory_bounds_admission(void **state)
     assert_int_equal(sched_plan(&w.s, row), 1);
     /* Alone it goes in any case. */
     w.task[0].running = false;
-    w.task[0].n_total = w.task[0].n_done = 0;
+    w.task[0].n_done = 0;
+    w.task[0].id = 9;
     assert_true(sched_plan(&w.s, row) == 1 && row[0].task == 1);
+    /* What others use anyway needs no room; what is only cached does. */
+    w.task[0].running = true;
+    w.task[0].n_done = 99;
+    w.task[1].n_done = 96;
+    assert_int_equal(sched_plan(&w.s, row), 1);
+    w.task[1].n_shared = 32;
+    assert_int_equal(sched_plan(&w.s, row), 2);
+}
+
+/* Who had to give way comes back when there is more room than it needs, each time more. */
+static void coming_back_needs_a_reserve(void **state)
+{
+    struct world w = { 0 };
+    struct sched_row row[TASKS];
+
+    (void)state;
+    base(&w, 3);
+    w.task[0].running = w.task[1].running = true;
+    w.task[0].n_done = w.task[1].n_done = 99;
+    w.s.reserve = BLOCK;
+    for (int n = 0; n < 5; n++) {
+        w.task[2].n_preempted = n;
+        w.s.room = (2 + 5 + ((size_t)2 << n)) * BLOCK; /* decoding rows, the task, the reserve */
+        w.s.room -= 2 * BLOCK;                         /* of which none begins a block */
+        assert_int_equal(sched_plan(&w.s, row), 3);
+        w.s.room--;
+        assert_int_equal(sched_plan(&w.s, row), 2);
+    }
+    w.task[2].n_preempted = 1000000;
+    w.s.room = SIZE_MAX;
+    assert_int_equal(sched_plan(&w.s, row), 3);
+    w.s.reserve = SIZE_MAX;
+    assert_int_equal(sched_plan(&w.s, row), 2);
+}
+
+/* A beam search has all of its slots or none, and nobody passes it. */
+static void groups_come_and_go_together(void **state)
+{
+    struct world w = { 0 };
+    struct sched_row row[TASKS];
+
+    (void)state;
+    base(&w, 4);
+    w.s.n_slot = 4;
+    w.task[0].running = true;
+    w.task[0].n_done = 99;
+    w.task[1].width = 4;
+    assert_int_equal(sched_plan(&w.s, row), 1);
+    w.task[1].width = 3;
+    assert_true(sched_plan(&w.s, row) == 2 && row[1].task == 1);
+    w.s.room = 7 * BLOCK; /* a prompt that they share, and a block for each */
+    assert_int_equal(sched_plan(&w.s, row), 2);
+    w.s.room--;
+    assert_int_equal(sched_plan(&w.s, row), 1);
+    w.task[1].n_preempted = 1; /* what they share now is not known */
+    w.s.room = 15 * BLOCK;
+    assert_int_equal(sched_plan(&w.s, row), 2);
+    w.s.room--;
+    assert_int_equal(sched_plan(&w.s, row), 1);
+    /* All is in the cache: it is admitted all the same. */
+    w.s.room = 1000 * BLOCK;
+    w.task[1].n_done = w.task[1].n_total;
+    assert_true(sched_plan(&w.s, row) == 2 && row[1].n == 0 && row[1].admit);
+
+    base(&w, 4);
+    for (int i = 0; i < 3; i++) {
+        w.task[i].running = true;
+        w.task[i].group = 7;
+    }
+    assert_int_equal(sched_victim(&w.s, 1), -1); /* they have the whole cache */
+    w.task[3].running = true;
+    w.task[3].priority = 1;
+    assert_int_equal(sched_victim(&w.s, 1), 2);
+    assert_int_equal(sched_victim(&w.s, 3), 2);
+    w.task[3].priority = -1;
+    assert_int_equal(sched_victim(&w.s, 1), 3);
 }
 
 static void the_newest_of_the_lowest_priority_gives_way(void **state)
@@ -136,6 +219,35 @@ static void the_newest_of_the_lowest_priority_gives_way(void **state)
     for (int i = 1; i < 4; i++)
         w.task[i].running = false;
     assert_int_equal(sched_victim(&w.s, 0), -1);
+}
+
+/* Nobody is skipped: without one of those that were admitted, the others come in the same order. */
+static void in_order(struct world *w, const struct sched_row *row, int n)
+{
+    struct sched_row now[TASKS];
+    int first = 0, at;
+
+    while (first < n && !row[first].admit)
+        first++;
+    if (n - first < 3) return;
+    uint32_t out = (uint32_t)first + rnd(w, (uint32_t)(n - first));
+    struct sched_task *t = &w->task[row[out].task], keep = *t;
+    struct sched_state s = w->s;
+    s.n_slot = s.n_row = 1 << 20;
+    s.room = SIZE_MAX / 2;
+    t->arrival = s.now; /* the last of all, whatever the policy */
+    t->id += 1000;
+    t->priority = -1000;
+    t->starves = false;
+    int m = sched_plan(&s, now);
+    at = first;
+    for (int i = 0; i < m; i++) {
+        if (!now[i].admit || now[i].task == row[out].task) continue;
+        if (at == (int)out) at++;
+        if (at < n) assert_int_equal(now[i].task, row[at].task);
+        at++;
+    }
+    *t = keep;
 }
 
 /* Whatever the state: rows of each task at most once, within every bound. */
@@ -164,17 +276,20 @@ static void random_plans_keep_to_the_bounds(void **state)
             running += t->running;
             t->n_done = (int)rnd(w, (uint32_t)t->n_total);
             t->arrival = rnd(w, 100);
+            t->starves = !t->running && rnd(w, 4) == 0;
+            t->n_preempted = (int)rnd(w, 3);
+            t->width = !t->running && rnd(w, 8) == 0 ? 1 + (int)rnd(w, 3) : 0;
             if (t->running && t->n_total - t->n_done == 1) {
                 t->n_draft = (int)rnd(w, 4);
                 decoding += 1 + t->n_draft;
             }
         }
-        int n = sched_plan(&w->s, row), admitted = 0, of_decoding = 0;
+        int n = sched_plan(&w->s, row), admitted = 0, of_decoding = 0, left_out = -1;
         for (int i = 0; i < n; i++) {
             const struct sched_task *t = &w->task[row[i].task];
             assert_int_equal(seen[row[i].task]++, 0);
             assert_true(row[i].admit == !t->running && row[i].n > 0);
-            admitted += row[i].admit;
+            admitted += row[i].admit ? MAX(t->width, 1) : 0;
             if (t->running && t->n_total - t->n_done == 1) {
                 of_decoding += row[i].n;
                 continue;
@@ -186,7 +301,11 @@ static void random_plans_keep_to_the_bounds(void **state)
         assert_true(prompts <= MAX(w->s.n_row - decoding, w->s.least_chunk));
         assert_true(running + admitted <= w->s.n_slot);
         /* Never idle while somebody could run. */
-        assert_true(n > 0);
+        if (running == 0)
+            for (int i = 0; i < w->s.n_task; i++)
+                left_out = MAX(left_out, w->task[i].width > w->s.n_slot);
+        assert_true(n > 0 || left_out > 0);
+        in_order(w, row, n);
     }
     free(w);
 }
@@ -197,6 +316,8 @@ int main(void)
         cmocka_unit_test(those_that_decode_never_wait),
         cmocka_unit_test(policies_choose),
         cmocka_unit_test(memory_bounds_admission),
+        cmocka_unit_test(coming_back_needs_a_reserve),
+        cmocka_unit_test(groups_come_and_go_together),
         cmocka_unit_test(the_newest_of_the_lowest_priority_gives_way),
         cmocka_unit_test(random_plans_keep_to_the_bounds),
     };
