@@ -58,11 +58,12 @@ struct options {
     const char *model, *precision, *kv_type, *prompt, *file, *system, *task, *to;
     const char *template_file, *tensor, *score, *batch, *lengths, *depth, *mixed, *format, *plots;
     const char *svg_file, *kl, *kl_base, *n_decode;
+    const char *kv_memory, *policy;
     const char *serve_sim, *trace, *concurrency, *rate, *shared_prefix, *slo;
     int n_threads, n_threads_decode, ctx, chunk, parallel, n_predict, top_k, max_tokens, repeats,
         no_repeat_ngram;
     int requests, samples;
-    double temperature, top_p, min_p, typical_p, repeat, presence, frequency, epsilon, eta;
+    double temperature, top_p, min_p, typical_p, repeat, presence, frequency, epsilon, eta, itl;
     uint64_t seed;
     struct str_list stop;
     bool raw, ignore_eos, no_prefix, jsonl, json, decode, dequant, verbose, quiet, help;

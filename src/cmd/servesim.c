@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "cmd/plot.h"
+#include "cmd/term.h"
 
 enum { OPEN_PARALLEL = 64, CTX_UNIT = 256, TRACE_BYTES = 256 << 20 };
 
@@ -142,6 +143,18 @@ static int parse(struct request *q, const struct options *o)
 
 /* --- one run --- */
 
+/* A file's name may be any bytes. */
+static void name_load(struct sim_run *run, const char *name)
+{
+    char print[sizeof(run->load_name) / 3], clean[TERM_ROOM(sizeof(print))];
+    const char *slash = strrchr(name, '/');
+
+    if (slash) name = slash + 1;
+    slice_print(print, sizeof(print), (struct slice){ name, strlen(name) });
+    size_t n = term_clean(clean, print, strlen(print));
+    snprintf(run->load_name, sizeof(run->load_name), "%.*s", (int)n, clean);
+}
+
 static void name_run(struct sim_run *run)
 {
     if (run->concurrency)
@@ -188,13 +201,13 @@ static enum brrr_status one_run(struct servesim *s, const struct request *q, dou
     enum brrr_status st;
 
     *run = (struct sim_run){ .load = l,
-                             .load_name = q->name,
                              .concurrency = q->closed ? (int)number : 0,
                              .rate = q->closed ? 0 : number,
                              .n_samples = s->b.o->samples,
                              .slo = q->slo };
     if (!l) return fail(err, BRRR_E_NOMEM, "no memory for a load");
     s->n_run++;
+    name_load(run, q->name);
     name_run(run);
     if ((st = make_load(l, q, run->rate, &s->b, err))) return st;
     if ((st = settle(run, &s->b, err))) return st;

@@ -52,7 +52,7 @@ struct sim_sum {
 
 struct sim_run {
     const struct simload *load;
-    const char *load_name;
+    char load_name[96];    /* for people and JSON                                           */
     struct engine_opts eo; /* settled                                                        */
     int concurrency;       /* so many at once; 0: as they arrive                               */
     double rate;           /* that the load was made with; 0: its own                         */

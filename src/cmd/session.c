@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -42,6 +43,35 @@ int session_open(struct brrr_model **m, const struct options *o)
     return st ? cmd_fail(&err) : EXIT_OK;
 }
 
+/* "512M", "2G", "65536K" or bytes; false for anything else, and for nothing. */
+static bool parse_size(const char *s, size_t *out)
+{
+    static const char units[] = "KMGT";
+    char *end;
+
+    errno = 0;
+    unsigned long long v = strtoull(s, &end, 10);
+    const char *unit = *end ? strchr(units, *end) : NULL;
+    if (errno || end == s || *s == '-' || v == 0 || (*end && (!unit || end[1]))) return false;
+    int shift = unit ? 10 * (int)(unit - units + 1) : 0;
+    *out = (size_t)v << shift;
+    return *out >> shift == v;
+}
+
+/* The options about memory and about who goes first. */
+static int serving_opts(struct engine_opts *eo, const struct options *o)
+{
+    eo->policy = o->policy ? sched_policy_find(o->policy) : SCHED_FAIR;
+    eo->itl_s = o->itl;
+    if (eo->policy == SCHED_POLICIES)
+        return cmd_usage(o->verb, "--policy is 'fair', 'fcfs' or 'priority', not '%s'", o->policy);
+    if (OPTION_GIVEN(o, itl) && !(o->itl > 0 && o->itl < 1e6))
+        return cmd_usage(o->verb, "--itl-target is in seconds, above 0");
+    if (o->kv_memory && !parse_size(o->kv_memory, &eo->kv_bytes))
+        return cmd_usage(o->verb, "--kv-memory is bytes, or as 512M or 2G, not '%s'", o->kv_memory);
+    return EXIT_OK;
+}
+
 int session_engine_opts(struct engine_opts *eo, const struct options *o)
 {
     int precision = precision_find(o);
@@ -69,7 +99,7 @@ int session_engine_opts(struct engine_opts *eo, const struct options *o)
         return cmd_usage(o->verb, "--chunk is from 1 to %d", LIMIT_CHUNK);
     if (o->parallel < 1 || o->parallel > LIMIT_PARALLEL)
         return cmd_usage(o->verb, "--parallel is from 1 to %d", LIMIT_PARALLEL);
-    return EXIT_OK;
+    return serving_opts(eo, o);
 }
 
 bool session_plan(struct engine_opts *eo, const struct options *o, const struct brrr_model *m)
