@@ -12,11 +12,13 @@
 #include <stdlib.h>
 
 #include "cmd/plot.h"
+#include "cmd/servesim.h"
 
 /* The four lists of options, parsed. */
 struct lists {
     int len[BENCH_MAX_LIST], depth[BENCH_MAX_LIST], batch[BENCH_MAX_LIST], mixed[BENCH_MAX_LIST];
     int n_len, n_depth, n_batch, n_mixed;
+    int n_gen;
 };
 
 /* "1,8,32" to numbers from `least` to `most`; -1 for anything else. */
@@ -37,6 +39,8 @@ static int parse_list(const char *s, int *out, int least, int most)
 
 static int parse_lists(struct lists *l, const struct options *o)
 {
+    int n_gen[BENCH_MAX_LIST];
+
     l->n_len = parse_list(o->lengths ? o->lengths : "512", l->len, 0, LIMIT_CTX);
     if (l->n_len < 0)
         return cmd_usage("bench", "-p takes numbers from 0 to %d, as 128,512", LIMIT_CTX);
@@ -52,8 +56,9 @@ static int parse_lists(struct lists *l, const struct options *o)
     if (l->n_mixed < 0)
         return cmd_usage("bench", "--mixed takes numbers from 1 to %d, as 4,16",
                          LIMIT_PARALLEL - 1);
-    if (o->n_decode < 0 || o->n_decode > LIMIT_CTX)
+    if (parse_list(o->n_decode ? o->n_decode : "128", n_gen, 0, LIMIT_CTX) != 1)
         return cmd_usage("bench", "-n is from 0 to %d", LIMIT_CTX);
+    l->n_gen = n_gen[0];
     if (o->repeats < 1 || o->repeats > BENCH_MAX_REPEATS)
         return cmd_usage("bench", "--repeats is from 1 to %d", BENCH_MAX_REPEATS);
     return EXIT_OK;
@@ -61,7 +66,7 @@ static int parse_lists(struct lists *l, const struct options *o)
 
 static int make_cases(struct bench *b, const struct lists *l)
 {
-    int n_gen = b->o->n_decode, n = l->n_len * (1 + l->n_mixed) + l->n_depth * l->n_batch;
+    int n_gen = l->n_gen, n = l->n_len * (1 + l->n_mixed) + l->n_depth * l->n_batch;
 
     b->c = calloc((size_t)n, sizeof(*b->c));
     if (!b->c) {
@@ -172,6 +177,18 @@ static void close_bench(struct bench *b)
     brrr_model_close(b->m);
 }
 
+/* An option that only --serve-sim looks at, or NULL. */
+static const char *stray(const struct options *o)
+{
+    if (o->concurrency) return "--concurrency";
+    if (o->rate) return "--rate";
+    if (o->shared_prefix) return "--shared-prefix";
+    if (o->slo) return "--slo";
+    if (o->file) return "--file";
+    if (OPTION_GIVEN(o, requests)) return "--requests";
+    return OPTION_GIVEN(o, samples) ? "--samples" : NULL;
+}
+
 int verb_bench(const struct options *o)
 {
     const char *format = o->format ? o->format : o->json ? "json" : "text";
@@ -181,6 +198,8 @@ int verb_bench(const struct options *o)
     struct lists lists;
     int code;
 
+    if (o->serve_sim || o->trace) return servesim(o);
+    if (stray(o)) return cmd_usage("bench", "%s belongs to --serve-sim", stray(o));
     if (!print) return cmd_usage("bench", "--format is " BENCH_FORMATS ", not '%s'", format);
     if (o->json && strcmp(format, "json") != 0)
         return cmd_usage("bench", "--json or --format %s, not both", format);

@@ -123,6 +123,12 @@ typedef int bench_report_fn(const struct bench *b);
 bench_report_fn *bench_report_find(const char *format);
 #define BENCH_FORMATS "text, md, json or csv"
 
+/* What any report of a bench begins with: machine, model, limits. */
+json_t *bench_json_head(const struct bench *b);
+/* {median, min, max, mean, p90, p95, p99, n}, and every value. */
+json_t *bench_json_stat(const struct samples *s);
+json_t *bench_json_raw(const struct samples *s);
+
 /* --- bench_plot.c --- */
 
 /* A file for each plot that has at least two points. */

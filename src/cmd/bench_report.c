@@ -269,15 +269,16 @@ static int print_csv(const struct bench *b)
 
 /* --- JSON: docs/bench.md lists the fields --- */
 
-static json_t *json_of(const struct samples *s)
+json_t *bench_json_stat(const struct samples *s)
 {
     struct bench_stat st = bench_stat_of(s);
 
-    return json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:i}", "median", st.median, "min", st.min,
-                     "max", st.max, "mean", st.mean, "p90", st.p90, "p99", st.p99, "n", st.n);
+    return json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:i}", "median", st.median, "min", st.min,
+                     "max", st.max, "mean", st.mean, "p90", st.p90, "p95", st.p95, "p99", st.p99,
+                     "n", st.n);
 }
 
-static json_t *json_raw(const struct samples *s)
+json_t *bench_json_raw(const struct samples *s)
 {
     json_t *a = json_array();
 
@@ -294,18 +295,18 @@ static void json_put(json_t *to, const char *name, double v)
 static json_t *json_case(const struct bench *b, const struct bench_case *c)
 {
     struct bench_share s = bench_share_of(b, c);
-    json_t *raw = json_pack("{s:o}", "tok_s", json_raw(&c->tok_s));
+    json_t *raw = json_pack("{s:o}", "tok_s", bench_json_raw(&c->tok_s));
     json_t *j = json_pack("{s:s, s:i, s:i, s:i, s:i, s:o, s:o}", "case", bench_kind_names[c->kind],
                           "n_prompt", c->n_prompt, "n_gen", c->n_gen, "batch", c->batch, "depth",
-                          c->depth, "tok_s", json_of(&c->tok_s), "raw", raw);
+                          c->depth, "tok_s", bench_json_stat(&c->tok_s), "raw", raw);
 
     if (c->ttft_s.n) {
-        json_object_set_new(j, "ttft_s", json_of(&c->ttft_s));
-        json_object_set_new(raw, "ttft_s", json_raw(&c->ttft_s));
+        json_object_set_new(j, "ttft_s", bench_json_stat(&c->ttft_s));
+        json_object_set_new(raw, "ttft_s", bench_json_raw(&c->ttft_s));
     }
     if (c->itl_s.n) {
-        json_object_set_new(j, "itl_s", json_of(&c->itl_s));
-        json_object_set_new(raw, "itl_s", json_raw(&c->itl_s));
+        json_object_set_new(j, "itl_s", bench_json_stat(&c->itl_s));
+        json_object_set_new(raw, "itl_s", bench_json_raw(&c->itl_s));
     }
     if (c->kind == BENCH_MIXED) {
         json_put(j, "prefill_tok_s", s.prompt_s);
@@ -345,20 +346,26 @@ static json_t *json_model(const struct bench *b)
     return json_stringn(clean, term_clean(clean, name, strlen(name)));
 }
 
+json_t *bench_json_head(const struct bench *b)
+{
+    size_t anon, file;
+
+    mem_resident(&anon, &file);
+    return json_pack("{s:s, s:o, s:i, s:i, s:i, s:b, s:s, s:s, s:o, s:{s:I, s:I}}", "cpu",
+                     cpu_name(), "model", json_model(b), "threads", b->eo.n_threads,
+                     "threads_decode", b->eo.n_threads_decode, "chunk", b->eo.chunk, "planned",
+                     b->planned, "kernels", b->m->model->kernels.isa, "profile", b->profile,
+                     "limits", json_limits(b), "memory", "anonymous_bytes", (json_int_t)anon,
+                     "file_bytes", (json_int_t)file);
+}
+
 static int print_json(const struct bench *b)
 {
-    json_t *cases = json_array(), *all;
-    size_t anon, file;
+    json_t *cases = json_array(), *all = bench_json_head(b);
 
     for (int i = 0; i < b->n_done; i++)
         json_array_append_new(cases, json_case(b, &b->c[i]));
-    mem_resident(&anon, &file);
-    all = json_pack("{s:s, s:o, s:i, s:i, s:i, s:b, s:s, s:s, s:o, s:{s:I, s:I}, s:o}", "cpu",
-                    cpu_name(), "model", json_model(b), "threads", b->eo.n_threads,
-                    "threads_decode", b->eo.n_threads_decode, "chunk", b->eo.chunk, "planned",
-                    b->planned, "kernels", b->m->model->kernels.isa, "profile", b->profile,
-                    "limits", json_limits(b), "memory", "anonymous_bytes", (json_int_t)anon,
-                    "file_bytes", (json_int_t)file, "cases", cases);
+    json_object_set_new(all, "cases", cases);
     if (b->interrupted) json_object_set_new(all, "interrupted", json_true());
     return cmd_print_answer(all);
 }

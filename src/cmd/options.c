@@ -64,7 +64,7 @@ static void options_init(struct options *o, const char *verb)
     o->typical_p = 1;
     o->repeat = 1;
     o->repeats = 5;
-    o->n_decode = 128;
+    o->samples = 1;
 }
 
 /* True if `name` (n bytes) is one of the words in `list`, separated by spaces. */

@@ -201,6 +201,8 @@ static long number(const char *name, long otherwise)
     return s ? strtol(s, NULL, 10) : otherwise;
 }
 
+static uint64_t n_preempted; /* in all tests */
+
 static void all_alike(const struct tiny_spec *spec)
 {
     int n = (int)MIN(number("MATRIX_REQUESTS", FEW), MOST);
@@ -209,7 +211,7 @@ static void all_alike(const struct tiny_spec *spec)
     struct metrics x;
     struct brrr_model m;
     struct tiny tiny;
-    uint64_t n_preempted = 0, n_cached = 0;
+    uint64_t n_cached = 0;
 
     assert_non_null(want);
     tiny_open(&m, &tiny, spec, BRRR_PRECISION_Q8);
@@ -232,7 +234,7 @@ static void all_alike(const struct tiny_spec *spec)
                           (unsigned long long)x.n_preempted, (unsigned long long)x.n_cached);
         free(got);
     }
-    if (n >= FEW) assert_true(n_preempted > 0 && n_cached > 0);
+    if (n >= FEW) assert_true(n_cached > 0);
     free(want);
     tiny_close(&m, &tiny);
 }
@@ -247,6 +249,7 @@ static void windows(void **state)
 {
     (void)state;
     all_alike(&(struct tiny_spec){ "gemma3", 7, 40, CTX, QT_Q8_0 });
+    if (number("MATRIX_REQUESTS", FEW) >= FEW) assert_true(n_preempted > 0);
 }
 
 int main(void)
