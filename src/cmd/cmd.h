@@ -55,11 +55,11 @@ enum {
 struct options {
     const char *verb;
     /* one field per row of options.def */
-    const char *model, *precision, *kv_type, *prompt, *file, *system, *task, *to;
+    const char *model, *precision, *kv_type, *speculate, *prompt, *file, *system, *task, *to;
     const char *template_file, *tensor, *score, *batch, *lengths, *depth, *mixed, *format, *plots;
     const char *svg_file, *kl, *kl_base;
-    int n_threads, n_threads_decode, ctx, chunk, parallel, n_predict, top_k, max_tokens, repeats,
-        no_repeat_ngram;
+    int n_threads, n_threads_decode, ctx, chunk, parallel, draft_max, n_predict, top_k, max_tokens,
+        repeats, no_repeat_ngram;
     int n_decode;
     double temperature, top_p, min_p, typical_p, repeat, presence, frequency, epsilon, eta;
     uint64_t seed;

@@ -147,8 +147,9 @@ static json_t *timings(const struct engine_timings *t)
 {
     double itl = t->n_gen > 1 ? t->decode_s / (t->n_gen - 1) : 0;
 
-    return json_pack("{s:i, s:i, s:i, s:f, s:f, s:f, s:f}", "n_prompt", t->n_prompt, "n_cached",
-                     t->n_cached, "n_gen", t->n_gen, "queue_s", t->queue_s, "ttft_s",
+    return json_pack("{s:i, s:i, s:i, s:i, s:i, s:f, s:f, s:f, s:f}", "n_prompt", t->n_prompt,
+                     "n_cached", t->n_cached, "n_gen", t->n_gen, "n_drafted", t->n_drafted,
+                     "n_accepted", t->n_accepted, "queue_s", t->queue_s, "ttft_s",
                      t->queue_s + t->prefill_s, "decode_s", t->decode_s, "itl_s", itl);
 }
 

@@ -53,6 +53,13 @@ int session_engine_opts(struct engine_opts *eo, const struct options *o)
                                 .chunk = o->chunk,
                                 .n_parallel = o->parallel,
                                 .no_prefix = o->no_prefix };
+    eo->speculate = draft_find(o->speculate ? o->speculate : "none");
+    if (eo->speculate == DRAFT_KINDS)
+        return cmd_usage(o->verb, "--speculate is 'none', 'ngram' or 'suffix', not '%s'",
+                         o->speculate);
+    if (OPTION_GIVEN(o, draft_max) && (o->draft_max < 1 || o->draft_max > LIMIT_DRAFT))
+        return cmd_usage(o->verb, "--draft-max is from 1 to %d", LIMIT_DRAFT);
+    eo->draft_max = o->draft_max;
     if (precision < 0)
         return cmd_usage(o->verb, "--precision is 'q8', 'f32' or 'bf16', not '%s'", o->precision);
     eo->kv_type = kv_type_find(kv);
@@ -174,5 +181,8 @@ void session_closing_line(const struct engine_timings *t)
     if (t->n_gen > 1 && t->decode_s > 0)
         fprintf(stderr, ", %.1f tok/s | ITL %.2f ms", (t->n_gen - 1) / t->decode_s,
                 1e3 * t->decode_s / (t->n_gen - 1));
+    if (t->n_drafted > 0)
+        fprintf(stderr, " | guessed %d, right %d, about x %.2f", t->n_drafted, t->n_accepted,
+                t->speedup);
     fputc('\n', stderr);
 }

@@ -108,8 +108,6 @@ void spec_learn(struct spec *s, int match, int n, int n_right, struct spec_rate 
     s->n_accepted += n_right;
     if (!stats) return;
     stats->n_step++;
-    stats->n_drafted += (uint64_t)n;
-    stats->n_accepted += (uint64_t)n_right;
     for (int i = 0; i < n; i++) {
         stats->drafted[i]++;
         stats->accepted[i] += i < n_right;

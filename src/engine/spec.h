@@ -34,8 +34,7 @@ struct spec_rate {
 
 /* Sums over steps, for reports. */
 struct spec_stats {
-    uint64_t n_step; /* steps of a sequence with guesses                      */
-    uint64_t n_drafted, n_accepted;
+    uint64_t n_step;               /* steps of a sequence with guesses                      */
     uint64_t drafted[LIMIT_DRAFT]; /* guesses by their place behind the newest token        */
     uint64_t accepted[LIMIT_DRAFT];
 };
@@ -45,6 +44,7 @@ struct spec {
     const struct spec_rate *others; /* experience of earlier sequences; NULL: none          */
     int skipped, patience;          /* chances not taken since the last try; before the next */
     int n_drafted, n_accepted;
+    double plain_s, spent_s; /* its tokens one a step, and as they came: by the steps' prices */
 };
 
 /* The price of a step, and what the others bring to it. */

@@ -192,6 +192,12 @@ static const struct variant variants[] = {
     { "first come, first served",
       { .n_threads = 2, .n_parallel = 5, .chunk = 100, .policy = SCHED_FCFS },
       2 },
+    { "guesses from n-grams",
+      { .n_threads = 2, .n_parallel = 6, .chunk = 5, .speculate = DRAFT_NGRAM },
+      0 },
+    { "guesses from a suffix automaton, short of memory",
+      { .n_threads = 1, .n_parallel = 4, .chunk = 48, .speculate = DRAFT_SUFFIX, .draft_max = 40 },
+      2 },
 };
 
 static long number(const char *name, long otherwise)
@@ -209,7 +215,7 @@ static void all_alike(const struct tiny_spec *spec)
     struct metrics x;
     struct brrr_model m;
     struct tiny tiny;
-    uint64_t n_preempted = 0, n_cached = 0;
+    uint64_t n_preempted = 0, n_cached = 0, n_accepted = 0;
 
     assert_non_null(want);
     tiny_open(&m, &tiny, spec, BRRR_PRECISION_Q8);
@@ -227,12 +233,16 @@ static void all_alike(const struct tiny_spec *spec)
         compare(&variants[v], seed, want, got, n);
         n_preempted += x.n_preempted;
         n_cached += x.n_cached;
+        n_accepted += x.n_accepted;
         if (getenv("MATRIX_VERBOSE"))
-            print_message("%s: %llu preempted, %llu tokens found in the cache\n", variants[v].name,
-                          (unsigned long long)x.n_preempted, (unsigned long long)x.n_cached);
+            print_message(
+                "%s: %llu preempted, %llu tokens found in the cache, %llu guessed, %llu of "
+                "them right\n",
+                variants[v].name, (unsigned long long)x.n_preempted, (unsigned long long)x.n_cached,
+                (unsigned long long)x.n_drafted, (unsigned long long)x.n_accepted);
         free(got);
     }
-    if (n >= FEW) assert_true(n_preempted > 0 && n_cached > 0);
+    if (n >= FEW) assert_true(n_preempted > 0 && n_cached > 0 && n_accepted > 0);
     free(want);
     tiny_close(&m, &tiny);
 }

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * guess.c - guesses of next tokens, and what was right of them; see run.h.
+ *
+ * Lossless: each place is drawn from the model's own logits with that place's own random number
+ * and the tokens before it, and a guess is accepted where it equals what was drawn. So the
+ * tokens are those of decoding one by one, to the bit of every log-probability. Rows of wrong
+ * guesses leave nothing behind: their blocks are cut off before anybody could read them.
+ * Source: the verification of Leviathan et al., arXiv:2211.17192, with the random numbers fixed.
+ */
+#include "engine/run.h"
+
+enum {
+    SHARED = 32768, /* tokens of earlier answers in each of the two generations              */
+    LEAD_IN = 8,    /* tokens of the prompt before an answer that is kept: how it began       */
+};
+
+enum brrr_status guess_open(struct brrr_engine *e, struct brrr_error *err)
+{
+    if (e->o.speculate != DRAFT_SUFFIX) return BRRR_OK;
+    return draft_shared_new(&e->shared, SHARED, err);
+}
+
+void guess_close(struct brrr_engine *e)
+{
+    draft_shared_free(e->shared);
+}
+
+/* Who has a salt shares with those of the same salt only: not what is guessed either. */
+static bool may_share(const struct brrr_engine *e, const struct request *r)
+{
+    return e->shared && r->salt == 0;
+}
+
+enum brrr_status guess_attach(struct brrr_engine *e, struct request *r, struct brrr_error *err)
+{
+    const struct draft_shared *shared = may_share(e, r) ? e->shared : NULL;
+    enum brrr_status st = BRRR_OK;
+
+    for (int i = 0; r->n_row > 1 && !st && i < r->n_seq; i++) {
+        spec_init(&r->seq[i].spec, &e->experience);
+        st = draft_new(&r->seq[i].draft, e->o.speculate, r->limit, shared, err);
+    }
+    return st;
+}
+
+static bool decodes(const struct seq *q)
+{
+    return q->n_done + 1 == q->n && q->n > q->r->n_prompt;
+}
+
+/* What the step will hold beside guesses: sequences that decode, and about how much of prompts. */
+static void survey(struct brrr_engine *e)
+{
+    int64_t reading = e->head ? e->o.chunk : 0;
+
+    e->n_plain = 0;
+    for (int i = 0; i < e->o.n_parallel; i++) {
+        struct seq *q = e->slot[i];
+        if (!q) continue;
+        q->n_guess = 0;
+        if (decodes(q)) e->n_plain++;
+        else if (!q->r->beams) reading += q->n - q->n_done;
+    }
+    e->n_reading = (int)MIN(reading, e->o.chunk);
+}
+
+static double step_seconds(const void *arg, int rows)
+{
+    const struct brrr_engine *e = arg;
+
+    return pace_step_seconds(&e->pace, e->n_reading, rows);
+}
+
+void guess_plan(struct brrr_engine *e)
+{
+    struct spec_cost c = { .seconds = step_seconds, .arg = e };
+    int left = e->n_guess_max;
+
+    if (left == 0) return;
+    survey(e);
+    c.rows = e->n_plain - 1;
+    c.tokens = e->n_plain - 1;
+    for (int i = 0; i < e->o.n_parallel && left > 0; i++) {
+        struct seq *q = e->slot[i];
+        if (!q || !q->draft || !decodes(q)) continue;
+        int cap = MIN(MIN(e->o.draft_max, left), q->r->limit - q->n - 1);
+        int n = draft_guess(q->draft, q->id, q->n, q->id + q->n, cap, &q->match);
+        q->n_guess = spec_length(&q->spec, q->match, n, &c);
+        left -= q->n_guess;
+        c.rows += q->n_guess;
+        c.tokens += spec_tokens(&q->spec, q->match, q->n_guess) - 1;
+    }
+}
+
+/* The same tokens one a step, and how it was, by what steps of so many rows take. */
+static void note_times(struct brrr_engine *e, struct seq *q, int n_taken)
+{
+    double plain = step_seconds(e, e->n_plain) * n_taken;
+    double spent = step_seconds(e, e->now.n_decode + e->now.n_draft);
+
+    q->spec.plain_s += plain;
+    q->spec.spent_s += spent;
+    e->metrics.plain_s += plain;
+    e->metrics.spent_s += spent;
+}
+
+void guess_verified(struct brrr_engine *e, struct seq *q, int n_taken)
+{
+    int n = q->n_guess, n_right = MIN(q->n_drawn - 1, n_taken);
+
+    if (q->draft && e->n_plain > 0) note_times(e, q, n_taken);
+    if (n > 0) {
+        spec_learn(&q->spec, q->match, n, n_right, &e->experience, &e->metrics.spec);
+        e->metrics.n_drafted += (uint64_t)n;
+        e->metrics.n_accepted += (uint64_t)n_right;
+        q->n_done += n_right;
+        q->n_guess = 0;
+        kvpool_truncate(e->kv, q->slot, q->n_done);
+    }
+    if (!q->finish || q->n == q->r->n_prompt || !may_share(e, q->r)) return;
+    int from = MAX(q->r->n_prompt - LEAD_IN, 0);
+    draft_shared_learn(e->shared, q->id + from, q->n - from);
+}
