@@ -44,10 +44,10 @@ enum {
     LIMIT_CHOICES = 128,  /* answers to one prompt                            */
     LIMIT_BEAMS = 32,     /* width of a beam search */
     LIMIT_PRIORITY = 1000,
-    LIMIT_ITL_S = 3600, /* seconds between two tokens of an answer          */
-    LIMIT_DRAFT = 64, /* guesses of a sequence in a step: more rows only cost     */
+    LIMIT_ITL_S = 3600,          /* seconds between two tokens of an answer          */
+    LIMIT_DRAFT = 64,            /* guesses of a sequence in a step: more rows only cost     */
     LIMIT_DRAFT_INDEX = 1 << 18, /* tokens of a sequence that guesses are looked up in */
-    LIMIT_CHUNK = 4096, /* rows of a step                                   */
+    LIMIT_CHUNK = 4096,          /* rows of a step                                   */
     LIMIT_THREADS = 256,
     LIMIT_SIM_REQUESTS = 1 << 20, /* of a load that is replayed: a day at 12 a second */
     LIMIT_AHEAD = 1 << 20,        /* bytes that are fetched ahead: the second cache, about */
