@@ -36,6 +36,7 @@ struct engine_opts {
     bool no_prefix;         /* compute every prompt from its start                    */
     enum draft_kind speculate; /* who guesses tokens, to be verified many in a step  */
     int draft_max;             /* guesses of a sequence in a step; 0: 16             */
+    bool draft_all;            /* verify all guesses, whether they pay or not: for tests */
 };
 
 /* Where a request's time went. */

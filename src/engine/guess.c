@@ -86,7 +86,7 @@ void guess_plan(struct brrr_engine *e)
         if (!q || !q->draft || !decodes(q)) continue;
         int cap = MIN(MIN(e->o.draft_max, left), q->r->limit - q->n - 1);
         int n = draft_guess(q->draft, q->id, q->n, q->id + q->n, cap, &q->match);
-        q->n_guess = spec_length(&q->spec, q->match, n, &c);
+        q->n_guess = e->o.draft_all ? n : spec_length(&q->spec, q->match, n, &c);
         left -= q->n_guess;
         c.rows += q->n_guess;
         c.tokens += spec_tokens(&q->spec, q->match, q->n_guess) - 1;

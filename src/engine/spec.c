@@ -7,7 +7,7 @@
 #include "base/status.h"
 
 enum {
-    PATIENCE_LEAST = 16, /* chances to let pass before a try that may be in vain */
+    PATIENCE_LEAST = 4, /* chances to let pass before a try that may be in vain */
     PATIENCE_MOST = 512,
 };
 
@@ -103,7 +103,8 @@ void spec_learn(struct spec *s, int match, int n, int n_right, struct spec_rate 
         if (others) note(others, c, i < n_right, FADE_OTHERS);
     }
     s->skipped = 0;
-    s->patience = n_right > 0 ? PATIENCE_LEAST : MIN(2 * s->patience, PATIENCE_MOST);
+    s->patience =
+        n_right > 0 ? MAX(s->patience / 2, PATIENCE_LEAST) : MIN(2 * s->patience, PATIENCE_MOST);
     s->n_drafted += n;
     s->n_accepted += n_right;
     if (!stats) return;

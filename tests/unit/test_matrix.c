@@ -196,7 +196,12 @@ static const struct variant variants[] = {
       { .n_threads = 2, .n_parallel = 6, .chunk = 5, .speculate = DRAFT_NGRAM },
       0 },
     { "guesses from a suffix automaton, short of memory",
-      { .n_threads = 1, .n_parallel = 4, .chunk = 48, .speculate = DRAFT_SUFFIX, .draft_max = 40 },
+      { .n_threads = 1,
+        .n_parallel = 4,
+        .chunk = 48,
+        .speculate = DRAFT_SUFFIX,
+        .draft_max = 40,
+        .draft_all = true },
       2 },
 };
 
