@@ -45,6 +45,8 @@ def run(args, mode, lines):
     command = [args.brrr, "run", "--jsonl", "-m", args.model, "--speculate", "none" if mode == "again" else mode]
     if mode == "draft":
         command += ["--draft-model", args.draft_model]
+    if args.precision:
+        command += ["--precision", args.precision]
     if args.draft_max:
         command += ["--draft-max", str(args.draft_max)]
     got = subprocess.run(command, input=lines, capture_output=True, text=True, check=True)
@@ -101,7 +103,7 @@ def report(args, got, modes):
     return {"cpu": cpu_name(), "model": os.path.basename(args.model),
             "draft_model": os.path.basename(args.draft_model) if args.draft_model else None,
             "temperature": args.temp, "n_predict": args.n, "rounds": args.rounds,
-            "draft_max": args.draft_max or "default", "ratio_by_kind": kinds, "cases": cases}
+            "precision": args.precision or "q8", "draft_max": args.draft_max or "default", "ratio_by_kind": kinds, "cases": cases}
 
 
 def table(out, modes):
@@ -131,6 +133,7 @@ def main():
     a.add_argument("--rounds", type=int, default=5)
     a.add_argument("--modes", default="ngram,suffix")
     a.add_argument("--kinds", default="copy,free")
+    a.add_argument("--precision")
     a.add_argument("--draft-model")
     a.add_argument("--draft-max", type=int)
     a.add_argument("--brrr", default=str(HERE.parent / "build/release/brrr"))

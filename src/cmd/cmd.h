@@ -55,7 +55,8 @@ enum {
 struct options {
     const char *verb;
     /* one field per row of options.def */
-    const char *model, *precision, *kv_type, *speculate, *prompt, *file, *system, *task, *to;
+    const char *model, *precision, *kv_type, *speculate, *draft_model, *prompt, *file, *system,
+        *task, *to;
     const char *template_file, *tensor, *score, *batch, *lengths, *depth, *mixed, *format, *plots;
     const char *svg_file, *kl, *kl_base;
     int n_threads, n_threads_decode, ctx, chunk, parallel, draft_max, n_predict, top_k, max_tokens,

@@ -302,6 +302,7 @@ int run_jsonl(const struct options *o, const struct engine_opts *eo)
     session_catch_interrupt();
     if (code) goto out;
     session_plan(&planned, o, m);
+    if ((code = session_open_draft(&planned, o))) goto out;
     if (engine_open(&s.e, m, &planned, &err)) code = cmd_fail(&err);
     else code = serve_lines(&s);
 out:
@@ -312,6 +313,7 @@ out:
     free(s.ring);
     free(s.gen);
     free(s.base);
+    session_close_draft(&planned);
     brrr_model_close(m);
     return code;
 }

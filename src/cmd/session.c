@@ -42,6 +42,25 @@ int session_open(struct brrr_model **m, const struct options *o)
     return st ? cmd_fail(&err) : EXIT_OK;
 }
 
+int session_open_draft(struct engine_opts *eo, const struct options *o)
+{
+    struct options draft = *o;
+    struct brrr_model *m;
+
+    if (eo->speculate != DRAFT_MODEL) return EXIT_OK;
+    draft.model = o->draft_model;
+    draft.precision = NULL; /* the fastest: what it guesses is verified */
+    int code = session_open(&m, &draft);
+    eo->draft_model = m;
+    return code;
+}
+
+void session_close_draft(struct engine_opts *eo)
+{
+    brrr_model_close((struct brrr_model *)eo->draft_model);
+    eo->draft_model = NULL;
+}
+
 int session_engine_opts(struct engine_opts *eo, const struct options *o)
 {
     int precision = precision_find(o);
@@ -53,10 +72,14 @@ int session_engine_opts(struct engine_opts *eo, const struct options *o)
                                 .chunk = o->chunk,
                                 .n_parallel = o->parallel,
                                 .no_prefix = o->no_prefix };
-    eo->speculate = draft_find(o->speculate ? o->speculate : "none");
+    eo->speculate = o->speculate     ? draft_find(o->speculate)
+                    : o->draft_model ? DRAFT_MODEL
+                                     : DRAFT_NONE;
     if (eo->speculate == DRAFT_KINDS)
-        return cmd_usage(o->verb, "--speculate is 'none', 'ngram' or 'suffix', not '%s'",
+        return cmd_usage(o->verb, "--speculate is 'none', 'ngram', 'suffix' or 'draft', not '%s'",
                          o->speculate);
+    if ((eo->speculate == DRAFT_MODEL) != (o->draft_model != NULL))
+        return cmd_usage(o->verb, "--speculate draft and --draft-model FILE go together");
     if (OPTION_GIVEN(o, draft_max) && (o->draft_max < 1 || o->draft_max > LIMIT_DRAFT))
         return cmd_usage(o->verb, "--draft-max is from 1 to %d", LIMIT_DRAFT);
     eo->draft_max = o->draft_max;

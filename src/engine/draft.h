@@ -4,7 +4,7 @@
  *
  * The model verifies guesses in one step, many rows at once (spec.h says how many are worth
  * it); a wrong guess costs time and never changes a token. Here is who guesses, a row of draft.def
- * each:
+ * each (a draft model, which needs more than tokens, is second.h):
  *
  *   ngram   prompt lookup: the longest of the last 4, 3, 2, 1 tokens that stood in the sequence
  *           before, at its newest place, and what followed there (Saxena, "Prompt Lookup

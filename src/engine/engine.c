@@ -10,6 +10,7 @@
 #include "base/cpu.h"
 #include "base/limits.h"
 #include "engine/run.h"
+#include "engine/second.h"
 
 enum {
     DEFAULT_CHUNK = 256,
@@ -100,6 +101,12 @@ enum brrr_status engine_opts_settle(struct engine_opts *o, const struct brrr_mod
         return fail(err, BRRR_E_LIMIT, "drafts of %d tokens: 1 to %d are possible", o->draft_max,
                     LIMIT_DRAFT);
     if (o->speculate == DRAFT_NONE) o->draft_max = 0;
+    if (o->speculate == DRAFT_MODEL && !o->draft_model)
+        return fail(err, BRRR_E_LIMIT, "speculation with a draft model needs one");
+    if (o->speculate == DRAFT_MODEL) {
+        enum brrr_status st = second_check(m, o->draft_model, err);
+        if (st) return st;
+    }
     if (o->ctx == 0) o->ctx = fitting_ctx(hp, o);
     if (o->ctx < 1 || o->ctx > hp->ctx_max)
         return fail(err, BRRR_E_LIMIT, "a context of %d tokens: this model has 1 to %d", o->ctx,

@@ -34,9 +34,10 @@ struct engine_opts {
                                long as a whole chunk takes                                   */
     struct pace_prior pace; /* what steps take, as far as a plan knows                        */
     bool no_prefix;         /* compute every prompt from its start                    */
-    enum draft_kind speculate; /* who guesses tokens, to be verified many in a step  */
-    int draft_max;             /* guesses of a sequence in a step; 0: 16             */
-    bool draft_all;            /* verify all guesses, whether they pay or not: for tests */
+    enum draft_kind speculate;            /* who guesses tokens, to be verified many in a step  */
+    int draft_max;                        /* guesses of a sequence in a step; 0: 16             */
+    const struct brrr_model *draft_model; /* for DRAFT_MODEL; stays the caller's             */
+    bool draft_all; /* verify all guesses, whether they pay or not: for tests */
 };
 
 /* Where a request's time went. */

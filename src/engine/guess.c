@@ -8,22 +8,31 @@
  * guesses leave nothing behind: their blocks are cut off before anybody could read them.
  * Source: the verification of Leviathan et al., arXiv:2211.17192, with the random numbers fixed.
  */
+#include <stdlib.h>
+
 #include "engine/run.h"
+#include "engine/second.h"
 
 enum {
-    SHARED = 32768, /* tokens of earlier answers in each of the two generations              */
-    LEAD_IN = 8,    /* tokens of the prompt before an answer that is kept: how it began       */
+    SHARED = 32768,  /* tokens of earlier answers in each of the two generations              */
+    MODEL_MATCH = 5, /* a draft model's first guess is as good as one after so long a match  */
+    LEAD_IN = 8,     /* tokens of the prompt before an answer that is kept: how it began       */
 };
 
 enum brrr_status guess_open(struct brrr_engine *e, struct brrr_error *err)
 {
-    if (e->o.speculate != DRAFT_SUFFIX) return BRRR_OK;
-    return draft_shared_new(&e->shared, SHARED, err);
+    if (e->o.speculate == DRAFT_SUFFIX) return draft_shared_new(&e->shared, SHARED, err);
+    if (e->o.speculate != DRAFT_MODEL) return BRRR_OK;
+    e->job = calloc((size_t)e->o.n_parallel, sizeof(*e->job));
+    if (!e->job) return fail(err, BRRR_E_NOMEM, "no memory for a draft model");
+    return second_new(&e->second, &e->o, MAX(e->o.n_threads, e->o.n_threads_decode), err);
 }
 
 void guess_close(struct brrr_engine *e)
 {
     draft_shared_free(e->shared);
+    second_free(e->second);
+    free(e->job);
 }
 
 /* Who has a salt shares with those of the same salt only: not what is guessed either. */
@@ -72,6 +81,34 @@ static double step_seconds(const void *arg, int rows)
     return pace_step_seconds(&e->pace, e->n_reading, rows);
 }
 
+/* How many of n guesses to verify, or to make, when a match of so many tokens stands before them.
+ */
+static int length(struct brrr_engine *e, struct seq *q, int n, const struct spec_cost *c)
+{
+    return e->o.draft_all ? MAX(n, 0) : spec_length(&q->spec, q->match, n, c);
+}
+
+/* The draft model makes the guesses that were asked for. */
+static void ask_second(struct brrr_engine *e)
+{
+    int n = 0;
+
+    for (int i = 0; i < e->o.n_parallel; i++) {
+        struct seq *q = e->slot[i];
+        if (!q || q->n_guess == 0) continue;
+        e->job[n++] = (struct second_job){ .sample = &q->r->gen.sample,
+                                           .slot = i,
+                                           .order = q->order,
+                                           .choice = q->choice,
+                                           .id = q->id,
+                                           .n = q->n,
+                                           .want = q->n_guess };
+    }
+    second_guess(e->second, e->pool, e->job, n);
+    for (int i = 0; i < n; i++)
+        e->slot[e->job[i].slot]->n_guess = e->job[i].got;
+}
+
 void guess_plan(struct brrr_engine *e)
 {
     struct spec_cost c = { .seconds = step_seconds, .arg = e };
@@ -81,16 +118,19 @@ void guess_plan(struct brrr_engine *e)
     survey(e);
     c.rows = e->n_plain - 1;
     c.tokens = e->n_plain - 1;
+    if (e->second) c.guess_s = second_seconds(e->second);
     for (int i = 0; i < e->o.n_parallel && left > 0; i++) {
         struct seq *q = e->slot[i];
-        if (!q || !q->draft || !decodes(q)) continue;
-        int cap = MIN(MIN(e->o.draft_max, left), q->r->limit - q->n - 1);
-        int n = draft_guess(q->draft, q->id, q->n, q->id + q->n, cap, &q->match);
-        q->n_guess = e->o.draft_all ? n : spec_length(&q->spec, q->match, n, &c);
+        if (!q || q->r->n_row == 1 || !decodes(q)) continue;
+        int n = MIN(MIN(e->o.draft_max, left), q->r->limit - q->n - 1);
+        q->match = MODEL_MATCH;
+        if (q->draft) n = draft_guess(q->draft, q->id, q->n, q->id + q->n, n, &q->match);
+        q->n_guess = length(e, q, n, &c);
         left -= q->n_guess;
         c.rows += q->n_guess;
         c.tokens += spec_tokens(&q->spec, q->match, q->n_guess) - 1;
     }
+    if (e->second) ask_second(e);
 }
 
 /* The same tokens one a step, and how it was, by what steps of so many rows take. */
@@ -98,6 +138,8 @@ static void note_times(struct brrr_engine *e, struct seq *q, int n_taken)
 {
     double plain = step_seconds(e, e->n_plain) * n_taken;
     double spent = step_seconds(e, e->now.n_decode + e->now.n_draft);
+
+    if (e->second) spent += e->now.n_draft * second_seconds(e->second);
 
     q->spec.plain_s += plain;
     q->spec.spent_s += spent;
@@ -109,13 +151,14 @@ void guess_verified(struct brrr_engine *e, struct seq *q, int n_taken)
 {
     int n = q->n_guess, n_right = MIN(q->n_drawn - 1, n_taken);
 
-    if (q->draft && e->n_plain > 0) note_times(e, q, n_taken);
+    if (q->r->n_row > 1 && e->n_plain > 0) note_times(e, q, n_taken);
     if (n > 0) {
         spec_learn(&q->spec, q->match, n, n_right, &e->experience, &e->metrics.spec);
         e->metrics.n_drafted += (uint64_t)n;
         e->metrics.n_accepted += (uint64_t)n_right;
         q->n_done += n_right;
         q->n_guess = 0;
+        if (e->second) second_right(e->second, q->slot, n_right);
         kvpool_truncate(e->kv, q->slot, q->n_done);
     }
     if (!q->finish || q->n == q->r->n_prompt || !may_share(e, q->r)) return;

@@ -133,6 +133,8 @@ static void submit(struct brrr_engine *e, uint64_t seed, int i, struct outcome *
         fail_msg("request %d: %s", i, err.text);
 }
 
+static const struct brrr_model *second; /* it guesses */
+
 static struct brrr_engine *open_variant(const struct brrr_model *m, const struct variant *v)
 {
     struct kvpool_opts k = { .ctx = CTX, .n_slot = v->kv_sequences, .chunk = v->o.chunk };
@@ -141,6 +143,7 @@ static struct brrr_engine *open_variant(const struct brrr_model *m, const struct
     struct brrr_error err;
 
     o.ctx = CTX;
+    if (o.speculate == DRAFT_MODEL) o.draft_model = second;
     if (v->kv_sequences) o.kv_bytes = kvpool_bytes(&m->model->hp, &k);
     if (engine_open(&e, m, &o, &err)) fail_msg("%s", err.text);
     return e;
@@ -203,6 +206,14 @@ static const struct variant variants[] = {
         .draft_max = 40,
         .draft_all = true },
       2 },
+    { "guesses of another model",
+      { .n_threads = 2,
+        .n_parallel = 6,
+        .chunk = 20,
+        .speculate = DRAFT_MODEL,
+        .draft_max = 5,
+        .draft_all = true },
+      3 },
 };
 
 static long number(const char *name, long otherwise)
@@ -218,12 +229,16 @@ static void all_alike(const struct tiny_spec *spec)
     uint64_t seed = (uint64_t)number("MATRIX_SEED", 1);
     struct outcome *want = calloc((size_t)n, sizeof(*want)), *got;
     struct metrics x;
-    struct brrr_model m;
-    struct tiny tiny;
+    struct brrr_model m, m2;
+    struct tiny tiny, tiny2;
+    struct tiny_spec spec2 = *spec;
     uint64_t n_preempted = 0, n_cached = 0, n_accepted = 0;
 
     assert_non_null(want);
     tiny_open(&m, &tiny, spec, BRRR_PRECISION_Q8);
+    spec2.type = QT_F32; /* other weights */
+    tiny_open(&m2, &tiny2, &spec2, BRRR_PRECISION_Q8);
+    second = &m2;
     for (int i = 0; i < n; i++) {
         struct brrr_engine *e = open_variant(&m, &plain);
         submit(e, seed, i, &want[i]);
@@ -250,6 +265,7 @@ static void all_alike(const struct tiny_spec *spec)
     if (n >= FEW) assert_true(n_preempted > 0 && n_cached > 0 && n_accepted > 0);
     free(want);
     tiny_close(&m, &tiny);
+    tiny_close(&m2, &tiny2);
 }
 
 static void full_attention(void **state)

@@ -107,11 +107,13 @@ static void expect_whole_answer(struct brrr_engine *e, const struct tokenizer *t
 static void every_allocation_fails_once(enum draft_kind speculate)
 {
     static struct gen_params g;
-    struct engine_opts o = { .n_threads = 1, .ctx = 200, .speculate = speculate };
     int32_t prompt[40] = { 0 };
     struct brrr_error err;
     struct brrr_engine *e;
     struct brrr_model m;
+    struct engine_opts o = {
+        .n_threads = 1, .ctx = 200, .speculate = speculate, .draft_model = &m
+    };
     struct tiny tiny;
     uint64_t id;
     long n = 0;
