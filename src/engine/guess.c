@@ -25,6 +25,9 @@ enum brrr_status guess_open(struct brrr_engine *e, struct brrr_error *err)
     if (e->o.speculate != DRAFT_MODEL) return BRRR_OK;
     e->job = calloc((size_t)e->o.n_parallel, sizeof(*e->job));
     if (!e->job) return fail(err, BRRR_E_NOMEM, "no memory for a draft model");
+    struct model_cost c;
+    model_cost(&c, e->o.draft_model->model, KV_F16);
+    e->second_size = cost_weight_bytes(&c) / cost_weight_bytes(&e->cost);
     return second_new(&e->second, &e->o, MAX(e->o.n_threads, e->o.n_threads_decode), err);
 }
 
@@ -81,6 +84,25 @@ static double step_seconds(const void *arg, int rows)
     return pace_step_seconds(&e->pace, e->n_reading, rows);
 }
 
+/* What a guess of the draft model takes: by the size of the models, before it is known. */
+static double second_price(const struct brrr_engine *e)
+{
+    double known = second_guess_seconds(e->second);
+
+    return known > 0 ? known : e->second_size * pace_seconds(&e->pace, 1);
+}
+
+/* The same with this sequence's share of what must be read first, over the tokens that it may still
+ * come to. Where it does not pay nothing is tried again: even a try would read all of it. */
+static void price_of(struct brrr_engine *e, struct seq *q, struct spec_cost *c)
+{
+    if (!e->second) return;
+    double guess = second_price(e);
+    double read = second_read_seconds(e->second, q->slot, q->order, q->n, guess);
+    c->guess_s = guess + read / MAX(q->r->limit - q->n, 1);
+    q->spec.skipped = 0;
+}
+
 /* How many of n guesses to verify, or to make, when a match of so many tokens stands before them.
  */
 static int length(struct brrr_engine *e, struct seq *q, int n, const struct spec_cost *c)
@@ -118,12 +140,13 @@ void guess_plan(struct brrr_engine *e)
     survey(e);
     c.rows = e->n_plain - 1;
     c.tokens = e->n_plain - 1;
-    if (e->second) c.guess_s = second_seconds(e->second);
+
     for (int i = 0; i < e->o.n_parallel && left > 0; i++) {
         struct seq *q = e->slot[i];
         if (!q || q->r->n_row == 1 || !decodes(q)) continue;
         int n = MIN(MIN(e->o.draft_max, left), q->r->limit - q->n - 1);
         q->match = MODEL_MATCH;
+        price_of(e, q, &c);
         if (q->draft) n = draft_guess(q->draft, q->id, q->n, q->id + q->n, n, &q->match);
         q->n_guess = length(e, q, n, &c);
         left -= q->n_guess;
@@ -139,7 +162,7 @@ static void note_times(struct brrr_engine *e, struct seq *q, int n_taken)
     double plain = step_seconds(e, e->n_plain) * n_taken;
     double spent = step_seconds(e, e->now.n_decode + e->now.n_draft);
 
-    if (e->second) spent += e->now.n_draft * second_seconds(e->second);
+    if (e->second) spent += e->now.n_draft * second_price(e);
 
     q->spec.plain_s += plain;
     q->spec.spent_s += spent;

@@ -55,7 +55,8 @@ struct brrr_engine {
     int n_guess_max;             /* in a step, over all sequences                         */
     struct draft_shared *shared; /* what answers said; NULL: the drafter does not ask     */
     struct second *second;       /* the draft model; NULL: none                           */
-    struct second_job *job;      /* [n_parallel] what is asked of it                      */
+    double second_size;     /* weights that it reads in a step, as a part of the first model's */
+    struct second_job *job; /* [n_parallel] what is asked of it                      */
     struct spec_rate experience; /* acceptance, over all sequences                        */
     int n_plain, n_reading;      /* this step: sequences that decode; rows of prompts, about */
 

@@ -8,6 +8,11 @@
 #include "base/clock.h"
 #include "engine/kvpool.h"
 
+enum {
+    MANY = 32,       /* rows of a step that shows what reading takes                       */
+    ROWS_A_STEP = 6, /* that are read in the time of a guess, before anything is known     */
+};
+
 static const double NEWEST = 0.1; /* weight of a time among those before it */
 
 struct place {
@@ -21,7 +26,7 @@ struct second {
     struct step *step;
     struct sampler *sampler;
     int n_slot, chunk;
-    double guess_s;
+    double guess_s, read_s; /* of a guess; of a token that is read among many; 0: not known */
 
     struct place *place;     /* [n_slot] */
     int32_t *token;          /* [chunk + n_slot] */
@@ -124,6 +129,20 @@ void second_free(struct second *s)
     free(s);
 }
 
+/* How many tokens of this sequence the slot holds. */
+static int known(const struct second *s, int slot, uint64_t order)
+{
+    const struct place *p = &s->place[slot];
+
+    return p->order == order ? MIN(p->n_done, p->n_valid) : 0;
+}
+
+/* The mean of the last times. */
+static void note_time(double *mean, double x)
+{
+    *mean = *mean > 0 ? *mean + NEWEST * (x - *mean) : x;
+}
+
 /* What the slot holds of the job's sequence; room for what it will hold. */
 static void prepare(struct second *s, const struct second_job *j, int n_row)
 {
@@ -188,15 +207,16 @@ static void catch_up(struct second *s, struct pool *pool, struct second_job *job
     int left = s->chunk + s->n_slot - n_job; /* beyond a row for each */
 
     for (int i = 0; i < n_job; i++) {
-        const struct place *p = &s->place[job[i].slot];
-        int done = p->order == job[i].order ? MIN(p->n_done, p->n_valid) : 0;
-        int n = MIN(job[i].n - done, left + 1);
+        int n = MIN(job[i].n - known(s, job[i].slot, job[i].order), left + 1);
         job[i].got = 0;
         prepare(s, &job[i], n);
         add_rows(s, &b, &job[i], n);
         left -= n - 1;
     }
+    double t = clock_now();
     run(s, pool, &b);
+    if (b.n_row >= MANY) note_time(&s->read_s, (clock_now() - t) / b.n_row);
+    else if (b.n_row == b.n_out) note_time(&s->guess_s, (clock_now() - t) / b.n_row);
 }
 
 void second_guess(struct second *s, struct pool *pool, struct second_job *job, int n_job)
@@ -210,8 +230,7 @@ void second_guess(struct second *s, struct pool *pool, struct second_job *job, i
             if (job[i].got > 0 && job[i].got < job[i].want) add_rows(s, &b, &job[i], 1);
         if (b.n_row == 0) return;
         run(s, pool, &b);
-        double each = (clock_now() - t) / b.n_row;
-        s->guess_s = s->guess_s > 0 ? s->guess_s + NEWEST * (each - s->guess_s) : each;
+        note_time(&s->guess_s, (clock_now() - t) / b.n_row);
     }
 }
 
@@ -220,7 +239,12 @@ void second_right(struct second *s, int slot, int n)
     s->place[slot].n_valid += n;
 }
 
-double second_seconds(const struct second *s)
+double second_guess_seconds(const struct second *s)
 {
     return s->guess_s;
+}
+
+double second_read_seconds(const struct second *s, int slot, uint64_t order, int n, double guess_s)
+{
+    return (n - 1 - known(s, slot, order)) * (s->read_s > 0 ? s->read_s : guess_s / ROWS_A_STEP);
 }

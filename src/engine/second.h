@@ -40,7 +40,10 @@ void second_free(struct second *s); /* NULL is allowed */
 void second_guess(struct second *s, struct pool *pool, struct second_job *job, int n_job);
 /* The first n of the last guesses for a slot were right. */
 void second_right(struct second *s, int slot, int n);
-/* Seconds that a guess has taken of late, at one row a step. */
-double second_seconds(const struct second *s);
+/* Seconds that a guess takes, by the last ones; 0 before the first. */
+double second_guess_seconds(const struct second *s);
+/* Seconds to read what the model has not seen of a sequence of n tokens that stands in this slot,
+ * given what a guess takes. */
+double second_read_seconds(const struct second *s, int slot, uint64_t order, int n, double guess_s);
 
 #endif
