@@ -47,6 +47,8 @@ enum {
     LIMIT_WAITING = 1 << 16,     /* requests that wait for those that run            */
     LIMIT_QUEUE_BYTES = 1 << 30, /* of all requests that run or wait                 */
     LIMIT_ITL_S = 3600,          /* seconds between two tokens of an answer          */
+    LIMIT_DRAFT = 64,            /* guesses of a sequence in a step: more rows only cost     */
+    LIMIT_DRAFT_INDEX = 1 << 18, /* tokens of a sequence that guesses are looked up in */
     LIMIT_CHUNK = 4096,          /* rows of a step                                   */
     LIMIT_THREADS = 256,
     LIMIT_SIM_REQUESTS = 1 << 20, /* of a load that is replayed: a day at 12 a second */

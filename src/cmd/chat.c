@@ -208,6 +208,7 @@ int verb_chat(const struct options *o)
     else if (session_gen_params(o, c.gen, &err)) code = cmd_usage("chat", "%s", err.text);
     else code = session_open(&m, o);
     if (!code) session_plan(&eo, o, m);
+    if (!code) code = session_open_draft(&eo, o);
     if (!code && engine_open(&c.e, m, &eo, &err)) code = cmd_fail(&err);
     if (!code) {
         c.m = m;
@@ -222,6 +223,7 @@ int verb_chat(const struct options *o)
     free(c.answer);
     json_decref(c.messages);
     free(c.gen);
+    session_close_draft(&eo);
     brrr_model_close(m);
     return code;
 }

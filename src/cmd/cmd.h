@@ -55,15 +55,16 @@ enum {
 struct options {
     const char *verb;
     /* one field per row of options.def */
-    const char *model, *precision, *kv_type, *prompt, *file, *system, *task, *to;
+    const char *model, *precision, *kv_type, *speculate, *draft_model, *prompt, *file, *system,
+        *task, *to;
     const char *template_file, *tensor, *score, *batch, *lengths, *depth, *mixed, *format, *plots;
     const char *svg_file, *kl, *kl_base, *n_decode, *policy;
     const char *serve_sim, *trace, *concurrency, *rate, *shared_prefix, *slo;
     int queue;
     double itl_ms;
     uint64_t kv_memory;
-    int n_threads, n_threads_decode, ctx, chunk, parallel, n_predict, top_k, max_tokens, repeats,
-        no_repeat_ngram;
+    int n_threads, n_threads_decode, ctx, chunk, parallel, draft_max, n_predict, top_k, max_tokens,
+        repeats, no_repeat_ngram;
     int requests, samples;
     double temperature, top_p, min_p, typical_p, repeat, presence, frequency, epsilon, eta;
     uint64_t seed;

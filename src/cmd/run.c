@@ -181,7 +181,11 @@ static int answer(const struct options *o, const struct brrr_model *m, const str
     int code;
 
     session_plan(&planned, o, m);
-    if (engine_open(&e, m, &planned, &err)) return cmd_fail(&err);
+    if ((code = session_open_draft(&planned, o))) return code;
+    if (engine_open(&e, m, &planned, &err)) {
+        session_close_draft(&planned);
+        return cmd_fail(&err);
+    }
     session_catch_interrupt();
     struct engine_request q = { .prompt = ids->id, .n_prompt = ids->n, .gen = g };
     if (engine_submit(e, &q, &id, &err)) {
@@ -191,6 +195,7 @@ static int answer(const struct options *o, const struct brrr_model *m, const str
         run_end(o, e, &sink);
     }
     brrr_engine_close(e);
+    session_close_draft(&planned);
     return code;
 }
 

@@ -164,8 +164,9 @@ static json_t *timings(const struct engine_timings *t)
 {
     double itl = t->n_gen > 1 ? t->decode_s / (t->n_gen - 1) : 0;
 
-    return json_pack("{s:i, s:i, s:i, s:f, s:f, s:f, s:f}", "n_prompt", t->n_prompt, "n_cached",
-                     t->n_cached, "n_gen", t->n_gen, "queue_s", t->queue_s, "ttft_s",
+    return json_pack("{s:i, s:i, s:i, s:i, s:i, s:f, s:f, s:f, s:f}", "n_prompt", t->n_prompt,
+                     "n_cached", t->n_cached, "n_gen", t->n_gen, "n_drafted", t->n_drafted,
+                     "n_accepted", t->n_accepted, "queue_s", t->queue_s, "ttft_s",
                      t->queue_s + t->prefill_s, "decode_s", t->decode_s, "itl_s", itl);
 }
 
@@ -319,6 +320,7 @@ int run_jsonl(const struct options *o, const struct engine_opts *eo)
     if (code) goto out;
     session_plan(&planned, o, m);
     planned.max_waiting = o->queue;
+    if ((code = session_open_draft(&planned, o))) goto out;
     if (engine_open(&s.e, m, &planned, &err)) code = cmd_fail(&err);
     else code = serve_lines(&s);
 out:
@@ -329,6 +331,7 @@ out:
     free(s.ring);
     free(s.gen);
     free(s.base);
+    session_close_draft(&planned);
     brrr_model_close(m);
     return code;
 }

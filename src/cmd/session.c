@@ -51,6 +51,25 @@ static int set_policy(struct engine_opts *eo, const struct options *o)
     return EXIT_OK;
 }
 
+int session_open_draft(struct engine_opts *eo, const struct options *o)
+{
+    struct options draft = *o;
+    struct brrr_model *m;
+
+    if (eo->speculate != DRAFT_MODEL) return EXIT_OK;
+    draft.model = o->draft_model;
+    draft.precision = NULL; /* the fastest: what it guesses is verified */
+    int code = session_open(&m, &draft);
+    eo->draft_model = m;
+    return code;
+}
+
+void session_close_draft(struct engine_opts *eo)
+{
+    brrr_model_close((struct brrr_model *)eo->draft_model);
+    eo->draft_model = NULL;
+}
+
 int session_engine_opts(struct engine_opts *eo, const struct options *o)
 {
     int precision = precision_find(o);
@@ -64,6 +83,17 @@ int session_engine_opts(struct engine_opts *eo, const struct options *o)
                                 .kv_bytes = o->kv_memory,
                                 .itl_s = o->itl_ms * 1e-3,
                                 .no_prefix = o->no_prefix };
+    eo->speculate = o->speculate     ? draft_find(o->speculate)
+                    : o->draft_model ? DRAFT_MODEL
+                                     : DRAFT_NONE;
+    if (eo->speculate == DRAFT_KINDS)
+        return cmd_usage(o->verb, "--speculate is 'none', 'ngram', 'suffix' or 'draft', not '%s'",
+                         o->speculate);
+    if ((eo->speculate == DRAFT_MODEL) != (o->draft_model != NULL))
+        return cmd_usage(o->verb, "--speculate draft and --draft-model FILE go together");
+    if (OPTION_GIVEN(o, draft_max) && (o->draft_max < 1 || o->draft_max > LIMIT_DRAFT))
+        return cmd_usage(o->verb, "--draft-max is from 1 to %d", LIMIT_DRAFT);
+    eo->draft_max = o->draft_max;
     if (precision < 0)
         return cmd_usage(o->verb, "--precision is 'q8', 'f32' or 'bf16', not '%s'", o->precision);
     eo->kv_type = kv_type_find(kv);
@@ -191,5 +221,8 @@ void session_closing_line(const struct engine_timings *t)
     if (t->n_gen > 1 && t->decode_s > 0)
         fprintf(stderr, ", %.1f tok/s | ITL %.2f ms", (t->n_gen - 1) / t->decode_s,
                 1e3 * t->decode_s / (t->n_gen - 1));
+    if (t->n_drafted > 0)
+        fprintf(stderr, " | guessed %d, right %d, about x %.2f", t->n_drafted, t->n_accepted,
+                t->speedup);
     fputc('\n', stderr);
 }

@@ -11,6 +11,9 @@
 
 /* EXIT_OK and *m open, or another exit code after a message. */
 int session_open(struct brrr_model **m, const struct options *o);
+/* The draft model, where *eo wants one; as session_open(). Close it after the engine. */
+int session_open_draft(struct engine_opts *eo, const struct options *o);
+void session_close_draft(struct engine_opts *eo);
 /* Options to engine options; EXIT_USAGE after a message where a word is unknown. */
 int session_engine_opts(struct engine_opts *eo, const struct options *o);
 

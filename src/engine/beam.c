@@ -105,8 +105,8 @@ static bool peek(const struct beams *b, const struct request *r, int i, struct b
     const struct seq *q = &r->seq[i];
     int k = b->taken[i];
 
-    if (!q->live || k >= MIN(q->drawn.n_top, 2 * b->width)) return false;
-    const struct sample_logprob *t = &q->drawn.top[k];
+    if (!q->live || k >= MIN(q->drawn->n_top, 2 * b->width)) return false;
+    const struct sample_logprob *t = &q->drawn->top[k];
     *c = (struct beam_next){ i, t->id, t->logprob, q->sum_logprob + (double)t->logprob };
     return true;
 }
@@ -174,9 +174,9 @@ static void append(struct beams *b, struct request *r, const struct brrr_model *
         struct seq *q = &r->seq[i];
         if (b->first[i] < 0) continue;
         const struct beam_next *c = &b->next[b->first[i]];
-        q->drawn.token = c->token;
-        q->drawn.chosen = (struct sample_logprob){ c->token, c->logprob };
-        seq_take(q, m, now, &ev);
+        q->drawn->token = c->token;
+        q->drawn->chosen = (struct sample_logprob){ c->token, c->logprob };
+        seq_take(q, m, now, 0, &ev);
         q->live = q->finish == BRRR_FINISH_NONE;
         if (!q->live) finish(b, q, NULL, q->finish);
         q->finish = BRRR_FINISH_NONE; /* it is no answer yet */

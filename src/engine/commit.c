@@ -25,13 +25,13 @@ static void count_end(struct brrr_engine *e, const struct seq *q, double now)
     metric_time(&e->metrics.total, now - q->r->t_submit);
 }
 
-/* The drawn token of a sequence, and its event unless the request is quiet. */
-static void take(struct brrr_engine *e, struct seq *q)
+/* A drawn token of a sequence, the i-th of this step, and its event unless the request is quiet. */
+static void take(struct brrr_engine *e, struct seq *q, int i)
 {
     double now = clock_now(), before = q->t_last;
     int n = q->n;
 
-    seq_take(q, e->m, now, &e->ev[e->n_ev]);
+    seq_take(q, e->m, now, i, &e->ev[e->n_ev]);
     if (q->n > n) count_token(e, q, now - before);
     if (q->finish) count_end(e, q, now);
     if (q->r->quiet) return;
@@ -64,8 +64,8 @@ static void release_held(struct brrr_engine *e, struct seq *first, const float *
         struct seq *q = &r->seq[i];
         q->held = false;
         r->n_held--;
-        seq_draw(q, e->sampler, logits);
-        take(e, q);
+        seq_draw(q, e->sampler, logits, 0);
+        take(e, q, 0);
         if (q->finish) slots_retire(e, q);
         else branch(e, first, q);
     }
@@ -107,7 +107,10 @@ void commit_token(struct brrr_engine *e, struct seq *q, const float *logits)
         commit_beams(e, q->r);
         return;
     }
-    take(e, q);
+    int n = 0;
+    while (n < q->n_drawn && !q->finish)
+        take(e, q, n++);
+    guess_verified(e, q, n);
     release_held(e, q, logits);
     if (q->finish) slots_retire(e, q);
 }

@@ -10,9 +10,12 @@
 #include "base/cpu.h"
 #include "base/limits.h"
 #include "engine/run.h"
+#include "engine/second.h"
 
 enum {
     DEFAULT_CHUNK = 256,
+    DEFAULT_DRAFT = 16,
+    GUESSES = 32, /* in a step over all sequences, or as many as one may have: rows cost   */
     CTX_UNIT = 256,
     DEFAULT_WAITING = 1024,
     SPARE = 8, /* times what the running sequences may come to: cache for earlier ones  */
@@ -23,7 +26,7 @@ static struct kvpool_opts pool_opts(const struct engine_opts *o, int ctx)
     return (struct kvpool_opts){ .kv_type = o->kv_type,
                                  .ctx = ctx,
                                  .n_slot = o->n_parallel,
-                                 .chunk = o->chunk,
+                                 .chunk = MAX(o->chunk, 1 + o->draft_max),
                                  .budget = o->kv_bytes,
                                  .no_prefix = o->no_prefix };
 }
@@ -117,6 +120,17 @@ enum brrr_status engine_opts_settle(struct engine_opts *o, const struct brrr_mod
     if (!(o->itl_s >= 0 && o->itl_s <= LIMIT_ITL_S))
         return fail(err, BRRR_E_LIMIT, "%g seconds between tokens: 0 to %d are possible", o->itl_s,
                     LIMIT_ITL_S);
+    if (o->draft_max == 0 && o->speculate != DRAFT_NONE) o->draft_max = DEFAULT_DRAFT;
+    if (o->draft_max < 0 || o->draft_max > LIMIT_DRAFT)
+        return fail(err, BRRR_E_LIMIT, "drafts of %d tokens: 1 to %d are possible", o->draft_max,
+                    LIMIT_DRAFT);
+    if (o->speculate == DRAFT_NONE) o->draft_max = 0;
+    if (o->speculate == DRAFT_MODEL && !o->draft_model)
+        return fail(err, BRRR_E_LIMIT, "speculation with a draft model needs one");
+    if (o->speculate == DRAFT_MODEL) {
+        enum brrr_status st = second_check(m, o->draft_model, err);
+        if (st) return st;
+    }
     if (o->ctx == 0) o->ctx = fitting_ctx(hp, o);
     if (o->ctx < 1 || o->ctx > hp->ctx_max)
         return fail(err, BRRR_E_LIMIT, "a context of %d tokens: this model has 1 to %d", o->ctx,
@@ -124,10 +138,11 @@ enum brrr_status engine_opts_settle(struct engine_opts *o, const struct brrr_mod
     return check_memory(o, hp, err);
 }
 
-/* A step brings at most one token for each answer of each request that runs; one place is spare. */
+/* A step brings at most one token for each answer of each request that runs, and as many as there
+ * are guesses; one place is spare. */
 static bool room_for_events(struct brrr_engine *e, int n_choices)
 {
-    int cap = e->o.n_parallel * n_choices;
+    int cap = e->o.n_parallel * n_choices + e->n_guess_max;
 
     if (cap <= e->ev_cap) return true;
     struct engine_event *p = realloc(e->ev, ((size_t)cap + 1) * sizeof(*p));
@@ -157,7 +172,7 @@ static bool take_tables(struct brrr_engine *e, int max_row)
     e->slot = calloc(n, sizeof(*e->slot));
     e->seq = calloc(n, sizeof(*e->seq));
     e->out_seq = calloc(n, sizeof(*e->out_seq));
-    e->out_row = calloc(n, sizeof(*e->out_row));
+    e->out_row = calloc(n + (size_t)e->n_guess_max, sizeof(*e->out_row));
     e->token = calloc((size_t)max_row, sizeof(*e->token));
     return e->steps && e->slot && e->seq && e->out_seq && e->out_row && e->token &&
            room_for_events(e, 1);
@@ -192,10 +207,11 @@ enum brrr_status engine_open(struct brrr_engine **out, const struct brrr_model *
     struct kvpool_opts k = pool_opts(&e->o, e->o.ctx);
     k.secret = secret();
     if (k.budget == 0) k.budget = default_budget(&model->hp, &k);
-    int max_row = e->o.chunk + e->o.n_parallel;
+    e->n_guess_max = MIN(e->o.n_parallel * e->o.draft_max, MAX(e->o.draft_max, GUESSES));
+    int max_row = e->o.chunk + e->o.n_parallel + e->n_guess_max;
     int n_workers = MAX(e->o.n_threads, e->o.n_threads_decode);
     struct step_opts so = { .max_row = max_row,
-                            .max_out = e->o.n_parallel,
+                            .max_out = e->o.n_parallel + e->n_guess_max,
                             .ctx = e->o.ctx,
                             .n_workers = n_workers,
                             .ahead = e->o.ahead };
@@ -205,6 +221,7 @@ enum brrr_status engine_open(struct brrr_engine **out, const struct brrr_model *
     if ((st = sampler_new(&e->sampler, model->hp.n_vocab, &model->kernels, err))) goto error;
     if ((st = users_init(&e->users, most_alive(e), err))) goto error;
     count_blocks(e);
+    if ((st = guess_open(e, err))) goto error;
     if (!take_tables(e, max_row)) {
         st = fail(err, BRRR_E_NOMEM, "no memory for an engine");
         goto error;
@@ -231,6 +248,7 @@ void brrr_engine_close(struct brrr_engine *e)
     if (!e) return;
     free_list(e->first);
     free_list(e->gone);
+    guess_close(e);
     sampler_free(e->sampler);
     step_free(e->step);
     kvpool_free(e->kv);
@@ -336,7 +354,11 @@ static enum brrr_status take_in(struct brrr_engine *e, const struct engine_reque
     if ((st = check_queue(e, q, err))) return st;
     if (!room_for_events(e, q->gen->n_choices))
         return fail(err, BRRR_E_NOMEM, "no memory for %d answers at once", q->gen->n_choices);
-    if ((st = request_new(&r, e->m, q, e->o.ctx, err))) return st;
+    if ((st = request_new(&r, e->m, q, &e->o, err))) return st;
+    if ((st = guess_attach(e, r, err))) {
+        request_free(r);
+        return st;
+    }
     append(e, r);
     *id = r->id;
     return BRRR_OK;

@@ -14,6 +14,7 @@
 #define ENGINE_ENGINE_H
 
 #include "engine/bundle.h"
+#include "engine/draft.h"
 #include "engine/gen.h"
 #include "engine/pace.h"
 #include "engine/sched.h"
@@ -34,18 +35,24 @@ struct engine_opts {
     struct pace_prior pace; /* what steps take, as far as a plan knows                        */
     int max_waiting;        /* requests that may wait beside n_parallel; 0: 1024, -1: none */
     bool no_prefix;         /* compute every prompt from its start                    */
+    enum draft_kind speculate;            /* who guesses tokens, to be verified many in a step  */
+    int draft_max;                        /* guesses of a sequence in a step; 0: 16             */
+    const struct brrr_model *draft_model; /* for DRAFT_MODEL; stays the caller's             */
+    bool draft_all; /* verify all guesses, whether they pay or not: for tests */
 };
 
 /* Where a request's time went. */
 struct engine_timings {
     int n_prompt, n_gen;
-    int n_cached;     /* tokens of the prompt that were not computed again */
-    int n_preempted;  /* times that others needed the room of its cache    */
-    double queue_s;   /* submitted to first scheduled */
-    double prefill_s; /* first scheduled to first token: TTFT without the queue */
-    double decode_s;  /* first token to last; ITL = decode_s / (n_gen - 1) */
-    double itl_max_s; /* the longest gap between two tokens          */
-    int n_block;      /* of KV_BLOCK positions: what it held at its end, shared ones included */
+    int n_cached;              /* tokens of the prompt that were not computed again */
+    int n_preempted;           /* times that others needed the room of its cache    */
+    int n_drafted, n_accepted; /* guesses that were verified; of them, right   */
+    double speedup;            /* by guesses, as the prices of steps have it; 1: none */
+    double queue_s;            /* submitted to first scheduled */
+    double prefill_s;          /* first scheduled to first token: TTFT without the queue */
+    double decode_s;           /* first token to last; ITL = decode_s / (n_gen - 1) */
+    double itl_max_s;          /* the longest gap between two tokens          */
+    int n_block; /* of KV_BLOCK positions: what it held at its end, shared ones included */
 };
 
 /* What a client asks for. */

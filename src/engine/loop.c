@@ -45,6 +45,7 @@ static void list_task(struct brrr_engine *e, struct sched_state *s, struct seq *
                                                 .n_shared = q->n_shared,
                                                 .width = r->beams ? r->n_seq : 1,
                                                 .n_preempted = q->n_preempted,
+                                                .n_draft = q->n_guess,
                                                 .arrival = r->t_submit };
 }
 
@@ -93,7 +94,7 @@ static struct sched_state look(struct brrr_engine *e)
                              .age = AGE_S,
                              .n_slot = e->o.n_parallel,
                              .least_chunk = MIN(LEAST_CHUNK, e->o.chunk) };
-    int n_free = 0;
+    int n_free = 0, n_decode = 0;
 
     users_begin(&e->users, s.now);
     for (int i = 0; i < e->o.n_parallel; i++) {
@@ -102,9 +103,10 @@ static struct sched_state look(struct brrr_engine *e)
         s.n_slot -= q && !runs(q);
         if (!q || !runs(q)) continue;
         list_task(e, &s, q);
-        s.n_row += e->task[s.n_task - 1].n_total - e->task[s.n_task - 1].n_done == 1;
+        n_decode += e->task[s.n_task - 1].n_total - e->task[s.n_task - 1].n_done == 1;
+        n_decode += q->n_guess;
     }
-    s.n_row += prompt_rows(e, s.n_row);
+    s.n_row = n_decode + prompt_rows(e, n_decode);
     e->now.n_running = s.n_task;
     e->now.n_waiting = e->n_waiting;
     if (n_free > 0) list_waiting(e, &s);
@@ -152,6 +154,11 @@ static void allot(struct brrr_engine *e, struct sched_state *s, int n_plan)
             e->task[w->task].running = true;
             w->n = MIN(w->n, e->task[w->task].n_total - q->n_done);
         }
+        /* Nobody gives way to guesses. */
+        if (q->n_guess > 0 && !kvpool_extend(e->kv, q->slot, q->n_done, q->n_done + w->n)) {
+            w->n -= q->n_guess;
+            q->n_guess = 0;
+        }
         if (w->n > 0) make_room(e, s, n_plan, w->task, w->n);
     }
 }
@@ -161,19 +168,23 @@ static void add_rows(struct brrr_engine *e, struct batch *b, struct seq *q, int 
     e->seq[b->n_seq++] =
         (struct batch_seq){ .slot = q->slot, .row0 = b->n_row, .n_row = n, .pos0 = q->n_done };
     memcpy(e->token + b->n_row, q->id + q->n_done, (size_t)n * sizeof(*e->token));
-    bool decodes = n == 1 && q->n > q->r->n_prompt;
-    *(decodes ? &e->now.n_decode : &e->now.n_prompt) += n;
+    int n_real = n - q->n_guess;
+    bool decodes = n_real == 1 && q->n > q->r->n_prompt;
+    *(decodes ? &e->now.n_decode : &e->now.n_prompt) += n_real;
+    e->now.n_draft += q->n_guess;
     b->n_row += n;
-    q->n_done += n;
+    q->n_done += n_real;
     if (q->n_done < q->n) return;
     q->out0 = b->n_out;
     e->out_seq[e->n_out_seq++] = q;
-    e->out_row[b->n_out++] = b->n_row - 1;
+    for (int i = q->n_guess; i >= 0; i--)
+        e->out_row[b->n_out++] = b->n_row - 1 - i;
 }
 
 static struct batch make_batch(struct brrr_engine *e)
 {
     struct batch b = { .token = e->token, .seq = e->seq, .out_row = e->out_row };
+    guess_plan(e);
     struct sched_state s = look(e);
     int n_plan = sched_plan(&s, e->row);
     allot(e, &s, n_plan);
@@ -254,7 +265,7 @@ void loop_step(struct brrr_engine *e)
     e->now.model_s = lap(&t);
     charge(e, b.n_row);
     for (int i = 0; i < e->n_out_seq; i++)
-        seq_draw(e->out_seq[i], e->sampler, row_of(e, logits, e->out_seq[i]->out0));
+        seq_draw_all(e->out_seq[i], e->sampler, row_of(e, logits, e->out_seq[i]->out0));
     e->now.draw_s = lap(&t);
     for (int i = 0; i < b.n_seq; i++) {
         struct seq *q = e->slot[b.seq[i].slot];

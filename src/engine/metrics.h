@@ -14,6 +14,7 @@
 
 #include "engine/kvpool.h"
 #include "engine/machine.h"
+#include "engine/spec.h"
 
 struct brrr_engine;
 
@@ -51,7 +52,9 @@ struct metrics {
     uint64_t n_prompt, n_cached, n_made;                        /* tokens: of prompts that ended
                                                                    being read, of them from the
                                                                    cache; made                */
-    uint64_t n_drafted, n_accepted;
+    uint64_t n_drafted, n_accepted; /* guesses; by their place: spec                       */
+    struct spec_stats spec;
+    double plain_s, spent_s; /* decoding without guesses, and as it was: speed-up estimated */
     uint64_t n_preempted;
     uint64_t n_step[METRIC_KINDS];
     double plan_s, model_s, draw_s, commit_s;

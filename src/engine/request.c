@@ -38,7 +38,8 @@ size_t request_bytes(const struct engine_request *q, int ctx)
 }
 
 enum brrr_status request_new(struct request **out, const struct brrr_model *m,
-                             const struct engine_request *q, int ctx, struct brrr_error *err)
+                             const struct engine_request *q, const struct engine_opts *o,
+                             struct brrr_error *err)
 {
     struct request *r = calloc(1, sizeof(*r));
     enum brrr_status st;
@@ -49,10 +50,12 @@ enum brrr_status request_new(struct request **out, const struct brrr_model *m,
     r->user = q->user;
     r->salt = q->salt;
     r->n_prompt = (int)q->n_prompt;
-    r->limit = request_limit(q, ctx);
+    r->limit = request_limit(q, o->ctx);
     r->user_index = -1;
-    r->bytes = request_bytes(q, ctx);
+    r->bytes = request_bytes(q, o->ctx);
     r->n_seq = r->n_left = n_seq_of(&r->gen);
+    r->n_vocab = m->model->hp.n_vocab;
+    r->n_row = r->gen.beam_width > 0 ? 1 : 1 + o->draft_max;
     r->n_held = r->gen.beam_width > 0 ? 0 : r->n_seq - 1;
     r->quiet = r->n_seq > r->gen.n_choices || r->gen.beam_width > 0;
     r->seq = calloc((size_t)r->n_seq, sizeof(*r->seq));

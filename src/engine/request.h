@@ -23,6 +23,7 @@ struct request {
     size_t bytes;              /* request_bytes()                                             */
     int n_prompt, limit;       /* tokens: of the prompt; of a sequence at most         */
     int n_seq, n_held, n_left; /* sequences; of them, held; not ended            */
+    int n_row, n_vocab;        /* rows of logits of a sequence in a step at most; of a row */
     struct seq *seq;           /* [n_seq]                                              */
     struct beams *beams;       /* NULL: the sequences are drawn                      */
     uint64_t n_step;           /* beams: of the step that they were last moved in, counted from 1 */
@@ -32,7 +33,8 @@ struct request {
 };
 
 enum brrr_status request_new(struct request **out, const struct brrr_model *m,
-                             const struct engine_request *q, int ctx, struct brrr_error *err);
+                             const struct engine_request *q, const struct engine_opts *o,
+                             struct brrr_error *err);
 /* Tokens that a sequence of it may come to: the prompt and n_predict, or the context. */
 int request_limit(const struct engine_request *q, int ctx);
 /* Memory that it takes, about; SIZE_MAX where that overflows. */

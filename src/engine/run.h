@@ -5,7 +5,8 @@
  *     engine.c  opens and closes; takes requests in, hands events out
  *     loop.c    one step: who takes part, blocks for them, the batch
  *     slots.c   who waits, who has a slot, who is gone
- *     commit.c  what came of a step: tokens, events, ends
+ * commit.c  what came of a step: tokens, events, ends
+ *     guess.c   guesses of next tokens, and what was right of them
  *
  * Everything here belongs to the thread that polls.
  */
@@ -49,7 +50,7 @@ struct brrr_engine {
 
     /* One step's batch. */
     int32_t *token;        /* [max_row]    */
-    int32_t *out_row;      /* [n_parallel] */
+    int32_t *out_row;      /* [n_parallel + n_guess_max] */
     struct batch_seq *seq; /* [n_parallel] */
     struct seq **out_seq;  /* [n_parallel] sequences with logits, in the order of their rows */
     int n_out_seq;
@@ -57,6 +58,15 @@ struct brrr_engine {
     struct metrics metrics;
     struct metric_step now;    /* the step that is being made   */
     struct metric_step *steps; /* [METRIC_STEPS], a ring: index % METRIC_STEPS */
+
+    /* Speculation. */
+    int n_guess_max;             /* in a step, over all sequences                         */
+    struct draft_shared *shared; /* what answers said; NULL: the drafter does not ask     */
+    struct second *second;       /* the draft model; NULL: none                           */
+    double second_size;     /* weights that it reads in a step, as a part of the first model's */
+    struct second_job *job; /* [n_parallel] what is asked of it                      */
+    struct spec_rate experience; /* acceptance, over all sequences                        */
+    int n_plain, n_reading;      /* this step: sequences that decode; rows of prompts, about */
 
     struct engine_event *ev; /* [ev_cap] news; [ev_at, n_ev) is not handed over              */
     int n_ev, ev_at, ev_cap;
@@ -90,6 +100,18 @@ void slots_show(struct brrr_engine *e, struct request *r);
 void slots_finish(struct brrr_engine *e, struct request *r);
 /* Its user has one request less; once. */
 void slots_leave_user(struct brrr_engine *e, struct request *r);
+
+/* --- guess.c --- */
+
+enum brrr_status guess_open(struct brrr_engine *e, struct brrr_error *err);
+void guess_close(struct brrr_engine *e);
+/* A new request's sequences get their drafters. */
+enum brrr_status guess_attach(struct brrr_engine *e, struct request *r, struct brrr_error *err);
+/* Before a step is planned: guesses for the sequences that decode, as many as pay. */
+void guess_plan(struct brrr_engine *e);
+/* n drawn tokens of a sequence were taken: learn from it, and forget what was computed for wrong
+ * guesses. */
+void guess_verified(struct brrr_engine *e, struct seq *q, int n_taken);
 
 /* --- commit.c --- */
 

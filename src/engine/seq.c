@@ -35,6 +35,20 @@ static bool init_quiet(struct seq *q)
     return q->logprob && (k == 0 || q->top);
 }
 
+/* What a step may draw. */
+static bool init_drawn(struct seq *q)
+{
+    size_t n = (size_t)q->r->n_row;
+    int n_top = MAX(q->r->gen.n_logprobs, 2 * q->r->gen.beam_width);
+
+    q->drawn = calloc(n, sizeof(*q->drawn));
+    if (!q->drawn || n_top <= 0) return q->drawn;
+    struct sample_logprob *top = calloc(n * (size_t)n_top, sizeof(*top));
+    for (size_t i = 0; top && i < n; i++)
+        q->drawn[i].top = top + i * (size_t)n_top;
+    return top;
+}
+
 enum brrr_status seq_init(struct seq *q, struct request *r, int choice, const struct brrr_model *m,
                           const int32_t *prompt, struct brrr_error *err)
 {
@@ -46,13 +60,10 @@ enum brrr_status seq_init(struct seq *q, struct request *r, int choice, const st
     q->id = malloc(cap * sizeof(*q->id));
     if (!q->id) goto nomem;
     memcpy(q->id, prompt, (size_t)r->n_prompt * sizeof(*prompt));
-    int n_top = MAX(r->gen.n_logprobs, 2 * r->gen.beam_width);
-    if (n_top > 0) {
-        q->drawn.top = calloc((size_t)n_top, sizeof(*q->drawn.top));
-        if (!q->drawn.top) goto nomem;
-    }
+    if (!init_drawn(q)) goto nomem;
     if (m->tok) {
-        q->text = malloc(text_room(m->tok));
+        q->text_room = text_room(m->tok);
+        q->text = malloc((size_t)r->n_row * q->text_room);
         if (!detok_init(&q->detok, m->tok, false) || !q->text) goto nomem;
     }
     if (r->quiet && !init_quiet(q)) goto nomem;
@@ -67,7 +78,9 @@ void seq_fini(struct seq *q)
 {
     detok_fini(&q->detok);
     free(q->id);
-    free(q->drawn.top);
+    if (q->drawn) free(q->drawn[0].top); /* of all */
+    free(q->drawn);
+    draft_free(q->draft);
     free(q->text);
     free(q->logprob);
     free(q->top);
@@ -78,15 +91,18 @@ void seq_fini(struct seq *q)
 /* The stopper's view of a piece of text, appended to the event's; text_room() is enough for all. */
 static void put_text(struct seq *q, struct slice piece, struct engine_event *ev)
 {
-    ev->text.p = q->text;
-    ev->text.n += stopper_feed(&q->stopper, piece.p, piece.n, q->text + ev->text.n);
+    char *text = q->text + (size_t)q->at * q->text_room;
+
+    ev->text.p = text;
+    ev->text.n += stopper_feed(&q->stopper, piece.p, piece.n, text + ev->text.n);
 }
 
 static void put_rest(struct seq *q, struct engine_event *ev)
 {
     if (!q->detok.t) return;
     put_text(q, detok_flush(&q->detok), ev);
-    ev->text.n += stopper_flush(&q->stopper, q->text + ev->text.n);
+    char *text = q->text + (size_t)q->at * q->text_room;
+    ev->text.n += stopper_flush(&q->stopper, text + ev->text.n);
 }
 
 bool seq_stops(const struct seq *q, const struct brrr_model *m, int32_t token)
@@ -122,6 +138,9 @@ static void fill_timings(const struct seq *q, struct engine_timings *t)
     t->n_cached = q->n_cached;
     t->n_preempted = q->n_preempted;
     t->n_gen = q->n - r->n_prompt;
+    t->n_drafted = q->spec.n_drafted;
+    t->n_accepted = q->spec.n_accepted;
+    t->speedup = q->spec.spent_s > 0 ? q->spec.plain_s / q->spec.spent_s : 1;
     t->n_block = (q->n_done + KV_BLOCK - 1) / KV_BLOCK;
     t->itl_max_s = q->itl_max;
     t->queue_s = r->t_start > 0 ? r->t_start - r->t_submit : 0;
@@ -143,15 +162,15 @@ void seq_end(struct seq *q, enum brrr_finish finish, struct engine_event *ev)
     fill_timings(q, &ev->timings);
 }
 
-void seq_draw(struct seq *q, struct sampler *s, const float *logits)
+void seq_draw(struct seq *q, struct sampler *s, const float *logits, int i)
 {
     const struct gen_params *g = &q->r->gen;
     struct sample_in in = { .logits = logits,
                             .history = q->id,
-                            .n_history = q->n,
+                            .n_history = q->n + i,
                             .choice = (uint32_t)q->choice,
-                            .position = (uint64_t)q->n };
-    struct drawn *d = &q->drawn;
+                            .position = (uint64_t)(q->n + i) };
+    struct drawn *d = &q->drawn[i];
     if (q->n >= q->r->limit) return; /* n_predict is 0 */
     if (g->beam_width > 0) {
         d->n_top = sampler_logprobs(s, logits, d->top, 2 * g->beam_width, NULL);
@@ -161,6 +180,15 @@ void seq_draw(struct seq *q, struct sampler *s, const float *logits)
     d->chosen = (struct sample_logprob){ .id = d->token };
     if (g->n_logprobs >= 0 || q->r->quiet)
         d->n_top = sampler_logprobs(s, logits, d->top, MAX(g->n_logprobs, 0), &d->chosen);
+}
+
+void seq_draw_all(struct seq *q, struct sampler *s, const float *logits)
+{
+    for (q->n_drawn = 0; q->n_drawn <= q->n_guess;) {
+        int i = q->n_drawn++;
+        seq_draw(q, s, logits + (size_t)i * (size_t)q->r->n_vocab, i);
+        if (i < q->n_guess && q->drawn[i].token != q->id[q->n + i]) return;
+    }
 }
 
 void seq_copy(struct seq *to, const struct seq *from)
@@ -180,36 +208,39 @@ void seq_copy(struct seq *to, const struct seq *from)
 }
 
 /* A quiet sequence keeps what its events will say. */
-static void keep(struct seq *q)
+static void keep(struct seq *q, const struct drawn *d)
 {
     int at = q->n - 1 - q->r->n_prompt, k = q->r->gen.n_logprobs;
 
-    q->sum_logprob += (double)q->drawn.chosen.logprob;
-    q->logprob[at] = q->drawn.chosen.logprob;
+    q->sum_logprob += (double)d->chosen.logprob;
+    q->logprob[at] = d->chosen.logprob;
     for (int i = 0; i < k; i++)
         q->top[(size_t)at * (size_t)k + (size_t)i] =
-            i < q->drawn.n_top ? q->drawn.top[i] : (struct sample_logprob){ .id = -1 };
+            i < d->n_top ? d->top[i] : (struct sample_logprob){ .id = -1 };
 }
 
-void seq_take(struct seq *q, const struct brrr_model *m, double now, struct engine_event *ev)
+void seq_take(struct seq *q, const struct brrr_model *m, double now, int i, struct engine_event *ev)
 {
+    const struct drawn *d = &q->drawn[i];
+
+    q->at = i;
+
     if (q->n >= q->r->limit) {
         seq_end(q, BRRR_FINISH_LENGTH, ev);
         return;
     }
-    int32_t token = q->drawn.token;
     *ev = event_of(q);
-    ev->token = token;
+    ev->token = d->token;
     if (q->r->gen.n_logprobs >= 0) {
-        ev->chosen = q->drawn.chosen;
-        ev->top = q->drawn.top;
-        ev->n_top = q->drawn.n_top;
+        ev->chosen = d->chosen;
+        ev->top = d->top;
+        ev->n_top = d->n_top;
     }
-    q->id[q->n++] = token;
+    q->id[q->n++] = d->token;
     q->t_last = now;
     if (q->n == q->r->n_prompt + 1) q->t_first = now;
-    if (q->r->quiet) keep(q);
-    show(q, m, token, q->n, ev);
+    if (q->r->quiet) keep(q, d);
+    show(q, m, d->token, q->n, ev);
     q->finish = ev->finish;
     if (ev->finish) fill_timings(q, &ev->timings);
 }
@@ -218,6 +249,7 @@ void seq_show(struct seq *q, const struct brrr_model *m, struct engine_event *ev
 {
     int at = q->n_shown, n = q->r->n_prompt + at + 1, k = q->r->gen.n_logprobs;
 
+    q->at = 0;
     if (at == 0) begin_text(q);
     if (n > q->n) { /* an answer of no token */
         seq_end(q, q->finish, ev);

@@ -4,12 +4,16 @@
  *
  * A request (request.h) has one, or several where it asked for more than one answer.
  * What a step drew for a sequence (seq_draw, any thread) becomes its next token and an
- * event (seq_take, the engine's thread). All its memory is taken by seq_init().
+ * event (seq_take, the engine's thread). Behind its tokens may stand guesses of the next ones:
+ * a step draws for each of them as if those before it were right, and takes what turns out to be.
+ * All its memory is taken by seq_init().
  */
 #ifndef ENGINE_SEQ_H
 #define ENGINE_SEQ_H
 
+#include "engine/draft.h"
 #include "engine/engine.h"
+#include "engine/spec.h"
 
 struct request;
 
@@ -26,7 +30,7 @@ struct seq {
     struct seq *next; /* in the queue of waiting ones                              */
     uint64_t order;   /* ascending with arrival, over all requests                 */
     int choice;       /* which of the request's answers                            */
-    int32_t *id;      /* [r->limit, or the prompt's length] prompt, then answer    */
+    int32_t *id;      /* [r->limit, or the prompt's length] prompt, answer, guesses */
     int n, n_done;    /* tokens; of them, positions in the cache                   */
     int n_match;      /* waiting: of them, in the cache when it was last looked for */
     int n_shared;     /* waiting: of those, in blocks that others use               */
@@ -40,13 +44,21 @@ struct seq {
     int n_cached;           /* of its prompt: found in the cache                         */
     double itl_max;         /* longest time between two of its tokens, seconds */
     double t_first, t_last; /* its first and its newest token                           */
-    int out0;               /* its row of logits in this step                            */
-    struct drawn drawn;
+    int out0;               /* its first row of logits in this step                      */
+    struct drawn *drawn;    /* [r->n_row] for the place behind n - 1 tokens, n, ...      */
+    int n_drawn;
+
+    /* Speculation (guess.c). */
+    struct draft *draft; /* NULL: nobody guesses                                     */
+    int n_guess, match;  /* of this step: behind its n tokens; spec.h                */
+    struct spec spec;
 
     /* Text that clients see. */
     struct detok detok;
     struct stopper stopper;
-    char *text; /* of the last event */
+    char *text; /* [r->n_row] of the last events, text_room bytes each */
+    size_t text_room;
+    int at; /* of the event that is being made   */
 
     /* A sequence whose events wait until all answers are there (request.h, quiet). */
     double sum_logprob;
@@ -60,10 +72,15 @@ enum brrr_status seq_init(struct seq *q, struct request *r, int choice, const st
                           const int32_t *prompt, struct brrr_error *err);
 void seq_fini(struct seq *q); /* zeroed is allowed */
 
-/* Draw the token that follows, into q->drawn. A pure function of the sequence and its logits. */
-void seq_draw(struct seq *q, struct sampler *s, const float *logits);
-/* The drawn token becomes the sequence's next. Fills *ev. A sequence that may have none ends. */
-void seq_take(struct seq *q, const struct brrr_model *m, double now, struct engine_event *ev);
+/* Draw the token that follows its tokens and the first i guesses, into q->drawn[i]. A pure function
+ * of the sequence and its logits. */
+void seq_draw(struct seq *q, struct sampler *s, const float *logits, int i);
+/* Draw for all rows of logits, from its first one on, as far as the guesses are right. */
+void seq_draw_all(struct seq *q, struct sampler *s, const float *logits);
+/* drawn[i] becomes the sequence's next token: i counts those of a step. Fills *ev. A sequence that
+ * may have none ends. */
+void seq_take(struct seq *q, const struct brrr_model *m, double now, int i,
+              struct engine_event *ev);
 /* The event of token n_shown of a quiet sequence, from the first to the last. */
 void seq_show(struct seq *q, const struct brrr_model *m, struct engine_event *ev);
 /* Does this token end the answer? Stop strings are seq_take()'s. */

@@ -90,7 +90,7 @@ void slots_preempt(struct brrr_engine *e, struct seq *q)
     e->metrics.n_preempted++;
     for (int i = 0; i < n; i++) {
         slots_leave(e, &group[i]);
-        group[i].n_done = group[i].n_match = group[i].n_shared = 0;
+        group[i].n_done = group[i].n_match = group[i].n_shared = group[i].n_guess = 0;
         group[i].n_preempted++;
     } /* The first live one stands for all. */
     while (q->r->beams && !group->live)

@@ -133,6 +133,8 @@ static void submit(struct brrr_engine *e, uint64_t seed, int i, struct outcome *
         fail_msg("request %d: %s", i, err.text);
 }
 
+static const struct brrr_model *second; /* it guesses */
+
 static struct brrr_engine *open_variant(const struct brrr_model *m, const struct variant *v)
 {
     struct kvpool_opts k = { .ctx = CTX, .n_slot = v->kv_sequences, .chunk = v->o.chunk };
@@ -141,6 +143,7 @@ static struct brrr_engine *open_variant(const struct brrr_model *m, const struct
     struct brrr_error err;
 
     o.ctx = CTX;
+    if (o.speculate == DRAFT_MODEL) o.draft_model = second;
     if (v->kv_sequences) o.kv_bytes = kvpool_bytes(&m->model->hp, &k);
     if (engine_open(&e, m, &o, &err)) fail_msg("%s", err.text);
     return e;
@@ -192,6 +195,25 @@ static const struct variant variants[] = {
     { "first come, first served",
       { .n_threads = 2, .n_parallel = 5, .chunk = 100, .policy = SCHED_FCFS },
       2 },
+    { "guesses from n-grams",
+      { .n_threads = 2, .n_parallel = 6, .chunk = 5, .speculate = DRAFT_NGRAM },
+      0 },
+    { "guesses from a suffix automaton, short of memory",
+      { .n_threads = 1,
+        .n_parallel = 4,
+        .chunk = 48,
+        .speculate = DRAFT_SUFFIX,
+        .draft_max = 40,
+        .draft_all = true },
+      2 },
+    { "guesses of another model",
+      { .n_threads = 2,
+        .n_parallel = 6,
+        .chunk = 20,
+        .speculate = DRAFT_MODEL,
+        .draft_max = 5,
+        .draft_all = true },
+      3 },
 };
 
 static long number(const char *name, long otherwise)
@@ -209,12 +231,16 @@ static void all_alike(const struct tiny_spec *spec)
     uint64_t seed = (uint64_t)number("MATRIX_SEED", 1);
     struct outcome *want = calloc((size_t)n, sizeof(*want)), *got;
     struct metrics x;
-    struct brrr_model m;
-    struct tiny tiny;
-    uint64_t n_cached = 0;
+    struct brrr_model m, m2;
+    struct tiny tiny, tiny2;
+    struct tiny_spec spec2 = *spec;
+    uint64_t n_cached = 0, n_accepted = 0;
 
     assert_non_null(want);
     tiny_open(&m, &tiny, spec, BRRR_PRECISION_Q8);
+    spec2.type = QT_F32; /* other weights */
+    tiny_open(&m2, &tiny2, &spec2, BRRR_PRECISION_Q8);
+    second = &m2;
     for (int i = 0; i < n; i++) {
         struct brrr_engine *e = open_variant(&m, &plain);
         submit(e, seed, i, &want[i]);
@@ -229,14 +255,19 @@ static void all_alike(const struct tiny_spec *spec)
         compare(&variants[v], seed, want, got, n);
         n_preempted += x.n_preempted;
         n_cached += x.n_cached;
+        n_accepted += x.n_accepted;
         if (getenv("MATRIX_VERBOSE"))
-            print_message("%s: %llu preempted, %llu tokens found in the cache\n", variants[v].name,
-                          (unsigned long long)x.n_preempted, (unsigned long long)x.n_cached);
+            print_message(
+                "%s: %llu preempted, %llu tokens found in the cache, %llu guessed, %llu of "
+                "them right\n",
+                variants[v].name, (unsigned long long)x.n_preempted, (unsigned long long)x.n_cached,
+                (unsigned long long)x.n_drafted, (unsigned long long)x.n_accepted);
         free(got);
     }
-    if (n >= FEW) assert_true(n_cached > 0);
+    if (n >= FEW) assert_true(n_cached > 0 && n_accepted > 0);
     free(want);
     tiny_close(&m, &tiny);
+    tiny_close(&m2, &tiny2);
 }
 
 static void full_attention(void **state)

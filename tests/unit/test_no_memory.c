@@ -104,19 +104,20 @@ static void expect_whole_answer(struct brrr_engine *e, const struct tokenizer *t
     free((void *)want.p);
 }
 
-static void every_allocation_of_a_request_fails_once(void **state)
+static void every_allocation_fails_once(enum draft_kind speculate)
 {
     static struct gen_params g;
-    struct engine_opts o = { .n_threads = 1, .ctx = 200 };
     int32_t prompt[40] = { 0 };
     struct brrr_error err;
     struct brrr_engine *e;
     struct brrr_model m;
+    struct engine_opts o = {
+        .n_threads = 1, .ctx = 200, .speculate = speculate, .draft_model = &m
+    };
     struct tiny tiny;
     uint64_t id;
     long n = 0;
 
-    (void)state;
     tiny_open(&m, &tiny, &(struct tiny_spec){ "llama", 1, 0, 256, QT_Q4_1 }, BRRR_PRECISION_Q8);
     m.tok = open_bytes();
     assert_int_equal(engine_open(&e, &m, &o, NULL), BRRR_OK);
@@ -145,6 +146,13 @@ static void every_allocation_of_a_request_fails_once(void **state)
     brrr_engine_close(e);
     tokenizer_close(m.tok);
     tiny_close(&m, &tiny);
+}
+
+static void every_allocation_of_a_request_fails_once(void **state)
+{
+    (void)state;
+    for (int k = 0; k < DRAFT_KINDS; k++)
+        every_allocation_fails_once((enum draft_kind)k);
 }
 
 int main(void)
