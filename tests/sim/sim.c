@@ -33,6 +33,11 @@ enum {
     MAX_CHOICES = 4,
     MAX_LIVE = 96, /* requests of a life that have not ended             */
     MAX_CHAT = 24, /* conversations that go on                           */
+    MAX_PAST = 8192,
+    PAST_ID = 1 << 21,
+    SALTS = 3,
+    BY_CHANCE = 4,  /* tokens that a prompt may share with an answer that was not shown */
+    MAX_IDLE = 200, /* polls without a step or an event, while there are requests */
     EVENTS = 64,
 };
 
@@ -97,6 +102,17 @@ struct ask {
     bool cancelled;
 };
 
+/* All sequences of one salt that were ever submitted or answered, one after the other. */
+struct past {
+    int n, n_id, end[MAX_PAST];
+};
+
+/* Its answers are chosen of several. */
+static bool is_ranked(const struct ask *a)
+{
+    return a->gen.beam_width > 0 || a->gen.best_of > a->gen.n_choices;
+}
+
 /* A conversation: what the next prompt of it starts with. */
 struct talk {
     int32_t id[MAX_PROMPT];
@@ -113,6 +129,9 @@ struct life {
     struct talk talk[MAX_CHAT];
     int busy; /* one arrival in so many polls */
     uint64_t n_poll;
+    uint64_t n_step, n_idle;         /* steps of the engine; polls since the last step or event */
+    struct past past[SALTS];         /* what may be in the cache, by salt                       */
+    int32_t past_id[SALTS][PAST_ID]; /* their tokens                                            */
 };
 
 /* What all lives together did. */
@@ -126,13 +145,14 @@ static void die(const struct life *l, const char *what, int64_t a, int64_t b)
 {
     fprintf(stderr,
             "sim: %s (%lld, %lld)\n"
-            "sim: life %llu of seed %llu (%s), poll %llu: slots %d, chunk %d, policy %s, %s\n"
+            "sim: life %llu of seed %llu (%s), poll %llu (%llu in all): slots %d, chunk %d, "
+            "policy %s, %s\n"
             "sim: again: tests/sim/sim --seed %llu --life %llu\n",
             what, (long long)a, (long long)b, (unsigned long long)sim_life,
             (unsigned long long)sim_seed, shown_kind, (unsigned long long)l->n_poll,
-            l->o.n_parallel, l->o.chunk, sched_policy_name(l->o.policy),
-            l->o.no_prefix ? "no prefix cache" : "prefix cache", (unsigned long long)sim_seed,
-            (unsigned long long)sim_life);
+            (unsigned long long)(total.polls + l->n_poll), l->o.n_parallel, l->o.chunk,
+            sched_policy_name(l->o.policy), l->o.no_prefix ? "no prefix cache" : "prefix cache",
+            (unsigned long long)sim_seed, (unsigned long long)sim_life);
     exit(1);
 }
 
@@ -213,6 +233,42 @@ static void draw_prompt(struct life *l, struct ask *a)
     memcpy(a->prompt, t->id, (size_t)t->n * sizeof(*t->id));
 }
 
+/* --- what the cache may have --- */
+
+static void remember(struct life *l, const struct ask *a, const int32_t *id, int n,
+                     const int32_t *more, int n_more)
+{
+    struct past *p = &l->past[a->salt];
+    int32_t *to = l->past_id[a->salt] + p->n_id;
+
+    if (p->n == MAX_PAST || p->n_id + n + n_more > PAST_ID) die(l, "MAX_PAST is too small", 0, 0);
+    memcpy(to, id, (size_t)n * sizeof(*id));
+    if (n_more > 0) memcpy(to + n, more, (size_t)n_more * sizeof(*more));
+    p->end[p->n++] = p->n_id += n + n_more;
+}
+
+/* Nothing comes from the cache but what was there under the same salt: what another salt computed
+ * must not even be seen in the times. */
+static void check_cached(const struct life *l, const struct ask *a, int n_cached)
+{
+    const struct past *p = &l->past[a->salt];
+    const int32_t *id = l->past_id[a->salt];
+    bool itself = false;
+    int best = 0;
+
+    for (int i = 0, at = 0; i < p->n; at = p->end[i++]) {
+        int n = MIN(p->end[i] - at, a->n_prompt), same = 0;
+        while (same < n && id[at + same] == a->prompt[same])
+            same++;
+        /* Its own prompt, once: others may have been the same. */
+        if (!itself && same == a->n_prompt && p->end[i] - at == a->n_prompt) itself = true;
+        else best = MAX(best, same);
+    }
+    if (n_cached > MIN(best + BY_CHANCE, a->n_prompt - 1))
+        die(l, "more is cached than was ever computed", n_cached, best);
+    if (n_cached > 0 && l->o.no_prefix) die(l, "cached without a cache", n_cached, 0);
+}
+
 static void arrive(struct life *l)
 {
     struct ask *a = &l->ask[l->n_live];
@@ -224,7 +280,7 @@ static void arrive(struct life *l)
     gen_params_init(&a->gen);
     for (size_t i = 0; i < COUNT(wishes); i++)
         if (one_in(wishes[i].one_in)) wishes[i].wish(&a->gen);
-    a->salt = one_in(5) ? 1 + (uint64_t)below(2) : 0;
+    a->salt = one_in(5) ? 1 + (uint64_t)below(SALTS - 1) : 0;
     struct engine_request q = { .prompt = a->prompt,
                                 .n_prompt = (size_t)a->n_prompt,
                                 .gen = &a->gen,
@@ -238,6 +294,7 @@ static void arrive(struct life *l)
     if (st) die(l, err.text, st, 0);
     total.requests++;
     l->n_live++;
+    remember(l, a, a->prompt, a->n_prompt, NULL, 0);
 }
 
 /* --- the truth --- */
@@ -309,7 +366,7 @@ static void check_ranked(struct life *l, const struct ask *a)
 
 static void check(struct life *l, struct ask *a)
 {
-    bool ranked = a->gen.beam_width > 0 || a->gen.best_of > a->gen.n_choices;
+    bool ranked = is_ranked(a);
 
     for (int c = 0; c < a->gen.n_choices; c++) {
         if (a->finish[c] == BRRR_FINISH_NONE) die(l, "an answer has no end", c, 0);
@@ -405,12 +462,16 @@ static void take_event(struct life *l, const struct engine_event *ev)
         total.tokens++;
     }
     a->finish[c] = ev->finish;
+    /* The first answer began from the cache, further ones from the first. */
+    if (ev->finish && c == 0 && !is_ranked(a)) check_cached(l, a, ev->timings.n_cached);
     if ((ev->finish == BRRR_FINISH_CANCELLED) != a->cancelled && ev->finish)
         if (!a->cancelled) die(l, "cancelled by nobody", (int64_t)ev->id, c);
     a->n_end += ev->finish != BRRR_FINISH_NONE;
     if (ev->last != (a->n_end == a->gen.n_choices)) die(l, "which event is the last?", c, a->n_end);
     if (!ev->last) return;
     check(l, a);
+    for (int i = 0; i < a->gen.n_choices; i++)
+        remember(l, a, a->prompt, a->n_prompt, a->token[i], a->n[i]);
     *a = l->ask[--l->n_live];
 }
 
@@ -443,6 +504,9 @@ static bool poll_once(struct life *l)
     int n = engine_poll(l->e, ev, one_in(4) ? 1 + below(EVENTS) : EVENTS);
 
     l->n_poll++;
+    l->n_idle = n > 0 || l->e->n_step != l->n_step ? 0 : l->n_idle + 1;
+    l->n_step = l->e->n_step;
+    if (l->n_idle > MAX_IDLE && l->n_live > 0) die(l, "nothing happens", l->n_live, n);
     for (int i = 0; i < n; i++)
         take_event(l, &ev[i]);
     check_order(l, now, NULL);
