@@ -400,7 +400,9 @@ static void check_blocks(struct life *l)
             for (int b = 0; b < (CTX + KV_BLOCK - 1) / KV_BLOCK; b++) {
                 int32_t x = v->table[k][slot][b];
                 if (x < 0) continue;
-                if (!l->e->slot[slot]) die(l, "a slot that is free holds a block", slot, x);
+                const struct seq *q = l->e->slot[slot];
+                if (!q) die(l, "a slot that is free holds a block", slot, x);
+                if (q->r->beams && !q->live) die(l, "a beam that died holds a block", slot, x);
                 if (x >= 4096 * 64) die(l, "a block's number is too large", x, 0);
                 n += !(seen[k][x / 64] >> (x % 64) & 1);
                 seen[k][x / 64] |= (uint64_t)1 << (x % 64);
@@ -422,6 +424,17 @@ static const struct seq *first_old(const struct life *l, double now)
     while (q && !is_old(q, now))
         q = q->next;
     return q;
+}
+
+/* Who waits stands in order of arrival, those that had to give way too. */
+static void check_queue(const struct life *l)
+{
+    int n = 0;
+
+    for (const struct seq *q = l->e->head; q; q = q->next, n++)
+        if (q->next && q->next->order <= q->order)
+            die(l, "the queue is out of order", (int64_t)q->order, (int64_t)q->next->order);
+    if (n != l->e->n_waiting) die(l, "how many wait?", n, l->e->n_waiting);
 }
 
 /* Nobody begins before one who has waited for too long. */
@@ -461,6 +474,8 @@ static void take_event(struct life *l, const struct engine_event *ev)
         a->token[c][a->n[c]++] = ev->token;
         total.tokens++;
     }
+    if (ev->token < 0 && a->n[c] > 0 && ev->finish != BRRR_FINISH_CANCELLED)
+        die(l, "an end that came after its last token", (int64_t)ev->id, c);
     a->finish[c] = ev->finish;
     /* The first answer began from the cache, further ones from the first. */
     if (ev->finish && c == 0 && !is_ranked(a)) check_cached(l, a, ev->timings.n_cached);
@@ -510,7 +525,10 @@ static bool poll_once(struct life *l)
     for (int i = 0; i < n; i++)
         take_event(l, &ev[i]);
     check_order(l, now, NULL);
-    if (one_in(8)) check_blocks(l);
+    if (one_in(8)) {
+        check_blocks(l);
+        check_queue(l);
+    }
     if (l->e->ev_at == l->e->n_ev) sim_now += 1e-3 + 1e-4 * below(400);
     return n >= 0;
 }
