@@ -20,9 +20,11 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <time.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "tiny_model.h"
@@ -156,6 +158,28 @@ static void die(const struct life *l, const char *what, int64_t a, int64_t b)
     exit(1);
 }
 
+/* An assertion or worse: how to have it again. */
+static void on_crash(int sig)
+{
+    char text[128];
+    int n = snprintf(text, sizeof(text),
+                     "sim: signal %d; again: tests/sim/sim --seed %llu --life %llu\n", sig,
+                     (unsigned long long)sim_seed, (unsigned long long)sim_life);
+
+    if (write(STDERR_FILENO, text, (size_t)n) < 0) _exit(1);
+    signal(sig, SIG_DFL);
+    raise(sig);
+}
+
+/* Sanitizers have handlers that say more. */
+static void catch_crashes(void)
+{
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    signal(SIGSEGV, on_crash);
+#endif
+    signal(SIGABRT, on_crash);
+}
+
 /* --- what a request asks: one row for each kind of wish, and how rare it is --- */
 
 static void wish_length(struct gen_params *g)
@@ -178,6 +202,12 @@ static void wish_sampling(struct gen_params *g)
 static void wish_stops(struct gen_params *g)
 {
     for (int i = 0; i < 4; i++)
+        g->stop_id[g->n_stop_id++] = below(HASH_VOCAB);
+}
+/* So many that beams run out of continuations. */
+static void wish_many_stops(struct gen_params *g)
+{
+    while (g->n_stop_id < LIMIT_STOP_IDS)
         g->stop_id[g->n_stop_id++] = below(HASH_VOCAB);
 }
 static void wish_penalty(struct gen_params *g)
@@ -209,9 +239,9 @@ static const struct {
     int one_in;
     void (*wish)(struct gen_params *g);
 } wishes[] = {
-    { 1, wish_length }, { 40, wish_none },    { 6, wish_endless }, { 2, wish_sampling },
-    { 4, wish_stops },  { 8, wish_penalty },  { 6, wish_choices }, { 12, wish_best },
-    { 12, wish_beams }, { 3, wish_priority },
+    { 1, wish_length }, { 40, wish_none },    { 6, wish_endless },     { 2, wish_sampling },
+    { 4, wish_stops },  { 8, wish_penalty },  { 6, wish_choices },     { 12, wish_best },
+    { 12, wish_beams }, { 3, wish_priority }, { 24, wish_many_stops },
 };
 
 /* A prompt: a conversation that goes on, or one that begins like another. */
@@ -621,6 +651,8 @@ int main(int argc, char **argv)
         tiny_open(&m[k], &file[k], &kinds[k], BRRR_PRECISION_Q8);
     if (sampler_new(&s, HASH_VOCAB, &m[0].model->kernels, NULL)) return 1;
     printf("sim: seed %llu\n", (unsigned long long)sim_seed);
+    fflush(stdout);
+    catch_crashes();
     for (uint64_t n = one ? only : first; one       ? n == only
                                           : n_lives ? n <= n_lives
                                                     : wall() - t0 < (double)seconds;
