@@ -17,6 +17,8 @@ PACKAGES=(gcc libc6-dev make pkg-config libjansson-dev libpcre2-dev libutf8proc-
     python3 python3-pip python3-venv ca-certificates)
 # What runs under ThreadSanitizer: the unit tests that start threads.
 THREADED=(test_pool test_engine test_matrix)
+# What runs in the debug build, where threads that must not allocate are watched (base/noalloc.h).
+GUARDED=(test_noalloc test_no_memory test_engine test_choices test_beam)
 SMOKE_SECONDS=${SMOKE_SECONDS:-10}
 # Small enough for emulators and sanitizers; random weights.
 TINY=tests/fuzz/corpus/model/llama.gguf
@@ -152,6 +154,13 @@ threads() {
         "${prefix[@]}" build/tsan/brrr run -m $TINY --raw -t 2 -n 20 -p "hello hello"
 }
 
+# The debug build: no allocation after start, by whatever the engine does.
+guarded() {
+    local list
+    mapfile -t list < <(unit_programs debug "${GUARDED[@]}")
+    build MODE=debug "${list[@]}" sim && programs -- "${list[@]}" && simulate debug 5
+}
+
 # Inputs that once broke a parser, or nearly: no sanitizer may speak up.
 replay() {
     local source target bad=0
@@ -250,6 +259,7 @@ real_choice=(-k default_model)
 [[ -z ${HEAVY:-} ]] || real_choice=()
 step build-asan-real build MODE=asan-real build/asan-real/brrr
 step real-asan pytests build/asan-real/brrr tests/golden/test_real.py "${real_choice[@]}"
+step guarded guarded
 step threads threads
 step old-cpu old_cpu
 step fuzz smoke

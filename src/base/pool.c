@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/noalloc.h"
 
 enum {
     SPINS = 4000, /* pauses: 50 to 150 us, longer than any phase differs between workers */
@@ -122,6 +123,7 @@ static void *worker_main(void *arg)
     struct pool *p = s->pool;
     int spins = SPINS;
 
+    noalloc_begin(); /* workers only compute */
     for (unsigned epoch = 0;;) {
         word_wait(&p->epoch, epoch, spins);
         epoch = atomic_load(&p->epoch.v);

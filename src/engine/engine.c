@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/cpu.h"
 #include "base/limits.h"
+#include "base/noalloc.h"
 #include "engine/run.h"
 #include "engine/second.h"
 
@@ -416,6 +417,16 @@ void engine_memory(const struct brrr_engine *e, size_t *buffers, size_t *kv)
     *kv = kvpool_bytes(&e->m->model->hp, &k);
 }
 
+static void make_news(struct brrr_engine *e)
+{
+    noalloc_begin();
+    e->ev_at = e->n_ev = 0;
+    commit_cancelled(e);
+    commit_shown(e);
+    if (e->n_ev == 0) loop_step(e);
+    noalloc_end();
+}
+
 int engine_poll(struct brrr_engine *e, struct engine_event *ev, int cap)
 {
     assert(cap >= 1);
@@ -424,10 +435,7 @@ int engine_poll(struct brrr_engine *e, struct engine_event *ev, int cap)
         free_list(e->gone);
         e->gone = NULL;
         if (!e->first) return -1;
-        e->ev_at = e->n_ev = 0;
-        commit_cancelled(e);
-        commit_shown(e);
-        if (e->n_ev == 0) loop_step(e);
+        make_news(e);
     }
     int n = MIN(cap, e->n_ev - e->ev_at);
     memcpy(ev, e->ev + e->ev_at, (size_t)n * sizeof(*ev));

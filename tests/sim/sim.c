@@ -20,9 +20,11 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <time.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "tiny_model.h"
@@ -33,6 +35,11 @@ enum {
     MAX_CHOICES = 4,
     MAX_LIVE = 96, /* requests of a life that have not ended             */
     MAX_CHAT = 24, /* conversations that go on                           */
+    MAX_PAST = 8192,
+    PAST_ID = 1 << 21,
+    SALTS = 3,
+    BY_CHANCE = 4,  /* tokens that a prompt may share with an answer that was not shown */
+    MAX_IDLE = 200, /* polls without a step or an event, while there are requests */
     EVENTS = 64,
 };
 
@@ -97,6 +104,17 @@ struct ask {
     bool cancelled;
 };
 
+/* All sequences of one salt that were ever submitted or answered, one after the other. */
+struct past {
+    int n, n_id, end[MAX_PAST];
+};
+
+/* Its answers are chosen of several. */
+static bool is_ranked(const struct ask *a)
+{
+    return a->gen.beam_width > 0 || a->gen.best_of > a->gen.n_choices;
+}
+
 /* A conversation: what the next prompt of it starts with. */
 struct talk {
     int32_t id[MAX_PROMPT];
@@ -113,6 +131,9 @@ struct life {
     struct talk talk[MAX_CHAT];
     int busy; /* one arrival in so many polls */
     uint64_t n_poll;
+    uint64_t n_step, n_idle;         /* steps of the engine; polls since the last step or event */
+    struct past past[SALTS];         /* what may be in the cache, by salt                       */
+    int32_t past_id[SALTS][PAST_ID]; /* their tokens                                            */
 };
 
 /* What all lives together did. */
@@ -126,14 +147,37 @@ static void die(const struct life *l, const char *what, int64_t a, int64_t b)
 {
     fprintf(stderr,
             "sim: %s (%lld, %lld)\n"
-            "sim: life %llu of seed %llu (%s), poll %llu: slots %d, chunk %d, policy %s, %s\n"
+            "sim: life %llu of seed %llu (%s), poll %llu (%llu in all): slots %d, chunk %d, "
+            "policy %s, %s\n"
             "sim: again: tests/sim/sim --seed %llu --life %llu\n",
             what, (long long)a, (long long)b, (unsigned long long)sim_life,
             (unsigned long long)sim_seed, shown_kind, (unsigned long long)l->n_poll,
-            l->o.n_parallel, l->o.chunk, sched_policy_name(l->o.policy),
-            l->o.no_prefix ? "no prefix cache" : "prefix cache", (unsigned long long)sim_seed,
-            (unsigned long long)sim_life);
+            (unsigned long long)(total.polls + l->n_poll), l->o.n_parallel, l->o.chunk,
+            sched_policy_name(l->o.policy), l->o.no_prefix ? "no prefix cache" : "prefix cache",
+            (unsigned long long)sim_seed, (unsigned long long)sim_life);
     exit(1);
+}
+
+/* An assertion or worse: how to have it again. */
+static void on_crash(int sig)
+{
+    char text[128];
+    int n = snprintf(text, sizeof(text),
+                     "sim: signal %d; again: tests/sim/sim --seed %llu --life %llu\n", sig,
+                     (unsigned long long)sim_seed, (unsigned long long)sim_life);
+
+    if (write(STDERR_FILENO, text, (size_t)n) < 0) _exit(1);
+    signal(sig, SIG_DFL);
+    raise(sig);
+}
+
+/* Sanitizers have handlers that say more. */
+static void catch_crashes(void)
+{
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    signal(SIGSEGV, on_crash);
+#endif
+    signal(SIGABRT, on_crash);
 }
 
 /* --- what a request asks: one row for each kind of wish, and how rare it is --- */
@@ -158,6 +202,12 @@ static void wish_sampling(struct gen_params *g)
 static void wish_stops(struct gen_params *g)
 {
     for (int i = 0; i < 4; i++)
+        g->stop_id[g->n_stop_id++] = below(HASH_VOCAB);
+}
+/* So many that beams run out of continuations. */
+static void wish_many_stops(struct gen_params *g)
+{
+    while (g->n_stop_id < LIMIT_STOP_IDS)
         g->stop_id[g->n_stop_id++] = below(HASH_VOCAB);
 }
 static void wish_penalty(struct gen_params *g)
@@ -189,9 +239,9 @@ static const struct {
     int one_in;
     void (*wish)(struct gen_params *g);
 } wishes[] = {
-    { 1, wish_length }, { 40, wish_none },    { 6, wish_endless }, { 2, wish_sampling },
-    { 4, wish_stops },  { 8, wish_penalty },  { 6, wish_choices }, { 12, wish_best },
-    { 12, wish_beams }, { 3, wish_priority },
+    { 1, wish_length }, { 40, wish_none },    { 6, wish_endless },     { 2, wish_sampling },
+    { 4, wish_stops },  { 8, wish_penalty },  { 6, wish_choices },     { 12, wish_best },
+    { 12, wish_beams }, { 3, wish_priority }, { 24, wish_many_stops },
 };
 
 /* A prompt: a conversation that goes on, or one that begins like another. */
@@ -213,6 +263,42 @@ static void draw_prompt(struct life *l, struct ask *a)
     memcpy(a->prompt, t->id, (size_t)t->n * sizeof(*t->id));
 }
 
+/* --- what the cache may have --- */
+
+static void remember(struct life *l, const struct ask *a, const int32_t *id, int n,
+                     const int32_t *more, int n_more)
+{
+    struct past *p = &l->past[a->salt];
+    int32_t *to = l->past_id[a->salt] + p->n_id;
+
+    if (p->n == MAX_PAST || p->n_id + n + n_more > PAST_ID) die(l, "MAX_PAST is too small", 0, 0);
+    memcpy(to, id, (size_t)n * sizeof(*id));
+    if (n_more > 0) memcpy(to + n, more, (size_t)n_more * sizeof(*more));
+    p->end[p->n++] = p->n_id += n + n_more;
+}
+
+/* Nothing comes from the cache but what was there under the same salt: what another salt computed
+ * must not even be seen in the times. */
+static void check_cached(const struct life *l, const struct ask *a, int n_cached)
+{
+    const struct past *p = &l->past[a->salt];
+    const int32_t *id = l->past_id[a->salt];
+    bool itself = false;
+    int best = 0;
+
+    for (int i = 0, at = 0; i < p->n; at = p->end[i++]) {
+        int n = MIN(p->end[i] - at, a->n_prompt), same = 0;
+        while (same < n && id[at + same] == a->prompt[same])
+            same++;
+        /* Its own prompt, once: others may have been the same. */
+        if (!itself && same == a->n_prompt && p->end[i] - at == a->n_prompt) itself = true;
+        else best = MAX(best, same);
+    }
+    if (n_cached > MIN(best + BY_CHANCE, a->n_prompt - 1))
+        die(l, "more is cached than was ever computed", n_cached, best);
+    if (n_cached > 0 && l->o.no_prefix) die(l, "cached without a cache", n_cached, 0);
+}
+
 static void arrive(struct life *l)
 {
     struct ask *a = &l->ask[l->n_live];
@@ -224,7 +310,7 @@ static void arrive(struct life *l)
     gen_params_init(&a->gen);
     for (size_t i = 0; i < COUNT(wishes); i++)
         if (one_in(wishes[i].one_in)) wishes[i].wish(&a->gen);
-    a->salt = one_in(5) ? 1 + (uint64_t)below(2) : 0;
+    a->salt = one_in(5) ? 1 + (uint64_t)below(SALTS - 1) : 0;
     struct engine_request q = { .prompt = a->prompt,
                                 .n_prompt = (size_t)a->n_prompt,
                                 .gen = &a->gen,
@@ -238,6 +324,7 @@ static void arrive(struct life *l)
     if (st) die(l, err.text, st, 0);
     total.requests++;
     l->n_live++;
+    remember(l, a, a->prompt, a->n_prompt, NULL, 0);
 }
 
 /* --- the truth --- */
@@ -309,7 +396,7 @@ static void check_ranked(struct life *l, const struct ask *a)
 
 static void check(struct life *l, struct ask *a)
 {
-    bool ranked = a->gen.beam_width > 0 || a->gen.best_of > a->gen.n_choices;
+    bool ranked = is_ranked(a);
 
     for (int c = 0; c < a->gen.n_choices; c++) {
         if (a->finish[c] == BRRR_FINISH_NONE) die(l, "an answer has no end", c, 0);
@@ -343,7 +430,9 @@ static void check_blocks(struct life *l)
             for (int b = 0; b < (CTX + KV_BLOCK - 1) / KV_BLOCK; b++) {
                 int32_t x = v->table[k][slot][b];
                 if (x < 0) continue;
-                if (!l->e->slot[slot]) die(l, "a slot that is free holds a block", slot, x);
+                const struct seq *q = l->e->slot[slot];
+                if (!q) die(l, "a slot that is free holds a block", slot, x);
+                if (q->r->beams && !q->live) die(l, "a beam that died holds a block", slot, x);
                 if (x >= 4096 * 64) die(l, "a block's number is too large", x, 0);
                 n += !(seen[k][x / 64] >> (x % 64) & 1);
                 seen[k][x / 64] |= (uint64_t)1 << (x % 64);
@@ -365,6 +454,17 @@ static const struct seq *first_old(const struct life *l, double now)
     while (q && !is_old(q, now))
         q = q->next;
     return q;
+}
+
+/* Who waits stands in order of arrival, those that had to give way too. */
+static void check_queue(const struct life *l)
+{
+    int n = 0;
+
+    for (const struct seq *q = l->e->head; q; q = q->next, n++)
+        if (q->next && q->next->order <= q->order)
+            die(l, "the queue is out of order", (int64_t)q->order, (int64_t)q->next->order);
+    if (n != l->e->n_waiting) die(l, "how many wait?", n, l->e->n_waiting);
 }
 
 /* Nobody begins before one who has waited for too long. */
@@ -404,13 +504,19 @@ static void take_event(struct life *l, const struct engine_event *ev)
         a->token[c][a->n[c]++] = ev->token;
         total.tokens++;
     }
+    if (ev->token < 0 && a->n[c] > 0 && ev->finish != BRRR_FINISH_CANCELLED)
+        die(l, "an end that came after its last token", (int64_t)ev->id, c);
     a->finish[c] = ev->finish;
+    /* The first answer began from the cache, further ones from the first. */
+    if (ev->finish && c == 0 && !is_ranked(a)) check_cached(l, a, ev->timings.n_cached);
     if ((ev->finish == BRRR_FINISH_CANCELLED) != a->cancelled && ev->finish)
         if (!a->cancelled) die(l, "cancelled by nobody", (int64_t)ev->id, c);
     a->n_end += ev->finish != BRRR_FINISH_NONE;
     if (ev->last != (a->n_end == a->gen.n_choices)) die(l, "which event is the last?", c, a->n_end);
     if (!ev->last) return;
     check(l, a);
+    for (int i = 0; i < a->gen.n_choices; i++)
+        remember(l, a, a->prompt, a->n_prompt, a->token[i], a->n[i]);
     *a = l->ask[--l->n_live];
 }
 
@@ -443,10 +549,16 @@ static bool poll_once(struct life *l)
     int n = engine_poll(l->e, ev, one_in(4) ? 1 + below(EVENTS) : EVENTS);
 
     l->n_poll++;
+    l->n_idle = n > 0 || l->e->n_step != l->n_step ? 0 : l->n_idle + 1;
+    l->n_step = l->e->n_step;
+    if (l->n_idle > MAX_IDLE && l->n_live > 0) die(l, "nothing happens", l->n_live, n);
     for (int i = 0; i < n; i++)
         take_event(l, &ev[i]);
     check_order(l, now, NULL);
-    if (one_in(8)) check_blocks(l);
+    if (one_in(8)) {
+        check_blocks(l);
+        check_queue(l);
+    }
     if (l->e->ev_at == l->e->n_ev) sim_now += 1e-3 + 1e-4 * below(400);
     return n >= 0;
 }
@@ -539,6 +651,8 @@ int main(int argc, char **argv)
         tiny_open(&m[k], &file[k], &kinds[k], BRRR_PRECISION_Q8);
     if (sampler_new(&s, HASH_VOCAB, &m[0].model->kernels, NULL)) return 1;
     printf("sim: seed %llu\n", (unsigned long long)sim_seed);
+    fflush(stdout);
+    catch_crashes();
     for (uint64_t n = one ? only : first; one       ? n == only
                                           : n_lives ? n <= n_lives
                                                     : wall() - t0 < (double)seconds;
