@@ -264,6 +264,7 @@ void loop_step(struct brrr_engine *e)
     const float *logits = step_run(e->step, e->pool, &b, kvpool_view(e->kv));
     e->now.model_s = lap(&t);
     charge(e, b.n_row);
+    e->now.plan_s += lap(&t);
     for (int i = 0; i < e->n_out_seq; i++)
         seq_draw_all(e->out_seq[i], e->sampler, row_of(e, logits, e->out_seq[i]->out0));
     e->now.draw_s = lap(&t);
