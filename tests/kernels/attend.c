@@ -389,6 +389,143 @@ static void check_parts(struct ktest *t, const struct shape *s)
     kt_reset(t);
 }
 
+/* --- tokens of several sequences --- */
+
+/* Fill one position of every block of a cache, or what of it there is: NaN elsewhere. */
+static void fill_block(struct ktest *t, const struct scene *c, int32_t block, int n_slot)
+{
+    uint8_t *kb = (uint8_t *)c->a.k_base + (size_t)block * c->a.k_stride;
+    uint8_t *vb = (uint8_t *)c->a.v_base + (size_t)block * c->a.v_stride;
+    float k[512], v[512];
+
+    for (int slot = 0; slot < n_slot; slot++) {
+        for (int d = 0; d < c->s.d_k; d++)
+            k[d] = kt_unit(t) * 3.0f;
+        for (int d = 0; d < c->s.d_v; d++)
+            v[d] = kt_unit(t);
+        t->ref->kv_store(kb, vb, k, v, c->s.d_k, c->s.d_v, slot, c->s.kv_type);
+    }
+}
+
+/*
+ * The table of a sequence whose token is at `pos`: its first n_shared blocks are 0, 1, ..., as far
+ * as it sees them whole, the others its own, from *used on. What it does not see has an impossible
+ * number.
+ */
+static const int32_t *table_of(struct ktest *t, const struct scene *c, int pos, int n_shared,
+                               int *used)
+{
+    int n = pos / KV_BLOCK + 1, lo = c->s.window > 0 ? pos + 1 - c->s.window : 0;
+    int32_t *block = kt_in(t, (size_t)n * sizeof(*block));
+
+    for (int b = 0; b < n; b++) {
+        if ((b + 1) * KV_BLOCK <= lo) {
+            block[b] = INT32_MAX;
+            continue;
+        }
+        block[b] = b < n_shared && (b + 1) * KV_BLOCK <= pos ? b : (*used)++;
+        if (block[b] == b && b < n_shared) continue;
+        fill_block(t, c, block[b], pos + 1 - b * KV_BLOCK < KV_BLOCK ? pos % KV_BLOCK + 1 : KV_BLOCK);
+    }
+    return block;
+}
+
+/* The scene's tokens become one each of as many sequences, which share up to n_shared blocks. */
+static struct attend_tok *several(struct ktest *t, struct scene *c, int n_shared)
+{
+    const struct shape *s = &c->s;
+    int used = n_shared, n_block = n_shared + s->n_tok * (s->pos0 / KV_BLOCK + 3);
+    struct attend_tok *tok = kt_in(t, (size_t)s->n_tok * sizeof(*tok));
+    size_t nk = c->a.k_stride * (size_t)n_block, nv = c->a.v_stride * (size_t)n_block;
+    uint8_t *kb = kt_in(t, nk), *vb = kt_in(t, nv);
+    int turn = kt_int(t, 0, s->n_tok - 1);
+
+    memset(kb, 0xff, nk);
+    memset(vb, 0xff, nv);
+    c->a.k_base = kb;
+    c->a.v_base = vb;
+    for (int b = 0; b < n_shared; b++)
+        fill_block(t, c, b, KV_BLOCK);
+    for (int i = 0; i < s->n_tok; i++) {
+        int pos = kt_int(t, 0, 1) ? s->pos0 + kt_int(t, 0, 2 * KV_BLOCK - 1) : kt_int(t, 0, s->pos0);
+        int shared = kt_int(t, 0, 3) ? n_shared : kt_int(t, 0, n_shared);
+
+        tok[i] = (struct attend_tok){ .block = table_of(t, c, pos, shared, &used),
+                                      .row = (i + turn) % s->n_tok,
+                                      .pos = pos };
+    }
+    c->a.block = NULL;
+    return tok;
+}
+
+static void run_tok(struct ktest *t, const struct scene *c, const struct kernels *k,
+                    const struct attend_tok *tok, int n)
+{
+    struct attend_args a = c->a;
+    size_t size = ATTEND_SCRATCH(n * a.n_group, a.d_k, a.d_v);
+
+    a.scratch = kt_out_bytes(t, size);
+    memset(a.scratch, 0xff, size);
+    a.out = c->out;
+    a.tok = tok;
+    a.n_tok = n;
+    a.pos0 = -1; /* means nothing */
+    k->attend(&a);
+}
+
+/* The same by splits, last one first, then merged. */
+static void run_tok_parts(struct ktest *t, const struct scene *c, const struct kernels *k,
+                          const struct attend_tok *tok)
+{
+    struct attend_args a = c->a;
+    int rows = a.n_tok * a.n_group, n_split = (c->s.pos0 + 2 * KV_BLOCK) / KV_SPLIT + 1;
+    size_t part = (size_t)rows * ATTEND_PART(a.d_v);
+    float *parts = kt_out(t, part * (size_t)n_split);
+
+    a.scratch = kt_out_bytes(t, ATTEND_SCRATCH(rows, a.d_k, a.d_v));
+    a.out = c->out;
+    a.tok = tok;
+    for (a.split = n_split - 1; a.split >= 0; a.split--) {
+        a.part = parts + part * (size_t)a.split;
+        k->attend(&a);
+    }
+    a.part = parts;
+    k->attend_merge(&a, n_split);
+}
+
+/* Tokens of several sequences have the bits that each has alone, over a table of its own. */
+static void check_several(struct ktest *t, struct shape s)
+{
+    struct scene c = { 0 };
+    float *alone, *together, *parts;
+
+    s.n_tok = kt_int(t, 1, ATTEND_SEQS);
+    s.nan_last = 0;
+    s.pos0 %= 600;
+    build(t, &c, &s);
+    const struct attend_tok *tok = several(t, &c, kt_int(t, 0, s.pos0 / KV_BLOCK + 1));
+
+    c.out = alone = kt_out(t, c.n_out);
+    for (int i = 0; i < s.n_tok; i++) {
+        struct scene one = c;
+
+        one.a.block = tok[i].block;
+        one.a.pos0 = tok[i].pos;
+        one.a.q += (size_t)tok[i].row * c.a.ld_q;
+        one.out += (size_t)tok[i].row * c.a.ld_out;
+        run(t, &one, t->ref, 0, 1);
+    }
+    c.out = together = kt_out(t, c.n_out);
+    run_tok(t, &c, t->got, tok, s.n_tok);
+    kt_equal(t, alone, together, c.n_out, "%d sequences: d %d/%d group %d from %d window %d type %d",
+             s.n_tok, s.d_k, s.d_v, s.group, s.pos0, s.window, s.kv_type);
+    c.out = parts = kt_out(t, c.n_out);
+    run_tok_parts(t, &c, t->got, tok);
+    kt_equal(t, alone, parts, c.n_out, "%d sequences in parts: d %d/%d group %d from %d window %d",
+             s.n_tok, s.d_k, s.d_v, s.group, s.pos0, s.window);
+    kt_reset(t);
+}
+
 static int pick(struct ktest *t, const int *of, int n)
 {
     return of[kt_int(t, 0, n - 1)];
@@ -511,6 +648,8 @@ void test_attend(struct ktest *t)
     for (int i = 0; i < n; i++) {
         random_shape(t, &s);
         check_shape(t, &s);
+        random_shape(t, &s);
+        check_several(t, s);
     }
     if (!t->bench || t->c) return;
     for (int type = 0; type < KV_TYPES; type++) {
