@@ -64,7 +64,7 @@ static void release_held(struct brrr_engine *e, struct seq *first, const float *
         struct seq *q = &r->seq[i];
         q->held = false;
         r->n_held--;
-        seq_draw(q, e->sampler, logits, 0);
+        seq_draw(q, e->sampler[0], logits, 0);
         take(e, q, 0);
         if (q->finish) slots_retire(e, q);
         else branch(e, first, q);

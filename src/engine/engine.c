@@ -187,6 +187,20 @@ static void count_blocks(struct brrr_engine *e)
     e->n_kv_block = MAX(room / block_bytes, 1);
 }
 
+static enum brrr_status take_samplers(struct brrr_engine *e, int n, struct brrr_error *err)
+{
+    const struct model *m = e->m->model;
+    enum brrr_status st;
+
+    e->sampler = calloc((size_t)n, sizeof(struct sampler *));
+    if (!e->sampler) return fail(err, BRRR_E_NOMEM, "no memory for %d samplers", n);
+    for (; e->n_sampler < n; e->n_sampler++) {
+        st = sampler_new(&e->sampler[e->n_sampler], m->hp.n_vocab, &m->kernels, err);
+        if (st) return st;
+    }
+    return BRRR_OK;
+}
+
 enum brrr_status engine_open(struct brrr_engine **out, const struct brrr_model *m,
                              const struct engine_opts *opts, struct brrr_error *err)
 {
@@ -219,7 +233,7 @@ enum brrr_status engine_open(struct brrr_engine **out, const struct brrr_model *
     if ((st = pool_new(&e->pool, n_workers, err))) goto error;
     if ((st = kvpool_new(&e->kv, &model->hp, &k, err))) goto error;
     if ((st = step_new(&e->step, model, &so, err))) goto error;
-    if ((st = sampler_new(&e->sampler, model->hp.n_vocab, &model->kernels, err))) goto error;
+    if ((st = take_samplers(e, MIN(n_workers, e->o.n_parallel), err))) goto error;
     if ((st = users_init(&e->users, most_alive(e), err))) goto error;
     count_blocks(e);
     if ((st = guess_open(e, err))) goto error;
@@ -250,7 +264,9 @@ void brrr_engine_close(struct brrr_engine *e)
     free_list(e->first);
     free_list(e->gone);
     guess_close(e);
-    sampler_free(e->sampler);
+    for (int i = 0; i < e->n_sampler; i++)
+        sampler_free(e->sampler[i]);
+    free(e->sampler);
     step_free(e->step);
     kvpool_free(e->kv);
     pool_free(e->pool);
@@ -413,7 +429,7 @@ void engine_memory(const struct brrr_engine *e, size_t *buffers, size_t *kv)
 {
     struct kvpool_opts k = pool_opts(&e->o, e->o.ctx);
 
-    *buffers = step_bytes(e->step);
+    *buffers = step_bytes(e->step) + (size_t)e->n_sampler * sampler_bytes(e->m->model->hp.n_vocab);
     *kv = kvpool_bytes(&e->m->model->hp, &k);
 }
 

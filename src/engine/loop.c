@@ -195,9 +195,27 @@ static struct batch make_batch(struct brrr_engine *e)
     return b;
 }
 
-static const float *row_of(const struct brrr_engine *e, const float *logits, int row)
+static const float *row_of(const struct brrr_engine *e, int row)
 {
-    return logits + (size_t)row * (size_t)e->m->model->hp.n_vocab;
+    return e->logits + (size_t)row * (size_t)e->m->model->hp.n_vocab;
+}
+
+/* Every n-th sequence, from the worker's own on: each fills its own q->drawn. */
+static void draw_part(void *arg, int worker, int n_workers)
+{
+    const struct brrr_engine *e = arg;
+
+    for (int i = worker; i < e->n_out_seq; i += n_workers)
+        seq_draw_all(e->out_seq[i], e->sampler[worker], row_of(e, e->out_seq[i]->out0));
+}
+
+/* A token for each sequence with logits. Who draws it changes no bit; one alone wakes nobody. */
+static void draw(struct brrr_engine *e, int n_workers)
+{
+    int n = MIN(MIN(n_workers, e->n_sampler), e->n_out_seq);
+
+    if (n > 1) pool_run_n(e->pool, n, draw_part, e);
+    else draw_part(e, 0, 1);
 }
 
 /* What the step gave to whom: tokens that nobody had computed before, and the use of the cache. */
@@ -261,19 +279,18 @@ void loop_step(struct brrr_engine *e)
     struct batch b = make_batch(e);
     if (b.n_row == 0) return; /* beams that just got their slots, and all is in the cache */
     e->now.plan_s = lap(&t);
-    const float *logits = step_run(e->step, e->pool, &b, kvpool_view(e->kv));
+    e->logits = step_run(e->step, e->pool, &b, kvpool_view(e->kv));
     e->now.model_s = lap(&t);
     charge(e, b.n_row);
     e->now.plan_s += lap(&t);
-    for (int i = 0; i < e->n_out_seq; i++)
-        seq_draw_all(e->out_seq[i], e->sampler, row_of(e, logits, e->out_seq[i]->out0));
+    draw(e, b.n_workers);
     e->now.draw_s = lap(&t);
     for (int i = 0; i < b.n_seq; i++) {
         struct seq *q = e->slot[b.seq[i].slot];
         kvpool_publish(e->kv, q->slot, q->id, q->n_done);
     }
     for (int i = 0; i < e->n_out_seq; i++)
-        commit_token(e, e->out_seq[i], row_of(e, logits, e->out_seq[i]->out0));
+        commit_token(e, e->out_seq[i], row_of(e, e->out_seq[i]->out0));
     e->now.commit_s = lap(&t);
     pace_observe(&e->pace, e->now.n_prompt, e->now.n_decode + e->now.n_draft, t - e->now.t0);
     record(e, &b);

@@ -8,7 +8,7 @@
  * commit.c  what came of a step: tokens, events, ends
  *     guess.c   guesses of next tokens, and what was right of them
  *
- * Everything here belongs to the thread that polls.
+ * Everything here belongs to the thread that polls; workers only read it, and fill what is drawn.
  */
 #ifndef ENGINE_RUN_H
 #define ENGINE_RUN_H
@@ -24,8 +24,10 @@ struct brrr_engine {
     struct pool *pool;
     struct kvpool *kv;
     struct step *step;
-    struct sampler *sampler;
-    struct pace pace; /* what steps cost here                                              */
+    struct sampler **sampler; /* [n_sampler] of the workers 0, 1, ...: at most one per sequence */
+    int n_sampler;
+    const float *logits; /* of this step: [n_out][n_vocab]                                   */
+    struct pace pace;    /* what steps cost here                                              */
     struct users users;
 
     uint64_t next_id, next_order, n_step;

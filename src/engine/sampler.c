@@ -84,6 +84,15 @@ nomem:
     return fail(err, BRRR_E_NOMEM, "no memory to sample from %d token ids", n_vocab);
 }
 
+size_t sampler_bytes(int n_vocab)
+{
+    const struct sampler *s = NULL;
+
+    return sizeof(*s) + (size_t)n_vocab * (sizeof(*s->id) + sizeof(*s->d) + sizeof(*s->e) +
+                                           sizeof(*s->work) + sizeof(*s->count) + sizeof(*s->seen) +
+                                           sizeof(*s->sort) + sizeof(*s->swap));
+}
+
 void sampler_free(struct sampler *s)
 {
     if (!s) return;

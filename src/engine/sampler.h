@@ -96,6 +96,8 @@ struct sampler;
 /* k stays the caller's. About 40 bytes per token id. */
 enum brrr_status sampler_new(struct sampler **out, int n_vocab, const struct kernels *k,
                              struct brrr_error *err);
+/* What it takes. */
+size_t sampler_bytes(int n_vocab);
 void sampler_free(struct sampler *s); /* NULL is allowed */
 
 /* The distribution that sampler_next() draws from. */

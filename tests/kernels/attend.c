@@ -425,7 +425,8 @@ static const int32_t *table_of(struct ktest *t, const struct scene *c, int pos, 
         }
         block[b] = b < n_shared && (b + 1) * KV_BLOCK <= pos ? b : (*used)++;
         if (block[b] == b && b < n_shared) continue;
-        fill_block(t, c, block[b], pos + 1 - b * KV_BLOCK < KV_BLOCK ? pos % KV_BLOCK + 1 : KV_BLOCK);
+        fill_block(t, c, block[b],
+                   pos + 1 - b * KV_BLOCK < KV_BLOCK ? pos % KV_BLOCK + 1 : KV_BLOCK);
     }
     return block;
 }
@@ -447,7 +448,8 @@ static struct attend_tok *several(struct ktest *t, struct scene *c, int n_shared
     for (int b = 0; b < n_shared; b++)
         fill_block(t, c, b, KV_BLOCK);
     for (int i = 0; i < s->n_tok; i++) {
-        int pos = kt_int(t, 0, 1) ? s->pos0 + kt_int(t, 0, 2 * KV_BLOCK - 1) : kt_int(t, 0, s->pos0);
+        int pos =
+            kt_int(t, 0, 1) ? s->pos0 + kt_int(t, 0, 2 * KV_BLOCK - 1) : kt_int(t, 0, s->pos0);
         int shared = kt_int(t, 0, 3) ? n_shared : kt_int(t, 0, n_shared);
 
         tok[i] = (struct attend_tok){ .block = table_of(t, c, pos, shared, &used),
@@ -517,8 +519,9 @@ static void check_several(struct ktest *t, struct shape s)
     }
     c.out = together = kt_out(t, c.n_out);
     run_tok(t, &c, t->got, tok, s.n_tok);
-    kt_equal(t, alone, together, c.n_out, "%d sequences: d %d/%d group %d from %d window %d type %d",
-             s.n_tok, s.d_k, s.d_v, s.group, s.pos0, s.window, s.kv_type);
+    kt_equal(t, alone, together, c.n_out,
+             "%d sequences: d %d/%d group %d from %d window %d type %d", s.n_tok, s.d_k, s.d_v,
+             s.group, s.pos0, s.window, s.kv_type);
     c.out = parts = kt_out(t, c.n_out);
     run_tok_parts(t, &c, t->got, tok);
     kt_equal(t, alone, parts, c.n_out, "%d sequences in parts: d %d/%d group %d from %d window %d",
