@@ -23,6 +23,7 @@ struct brrr_engine {
     struct engine_opts o;
     struct pool *pool;
     struct kvpool *kv;
+    struct kvdisk *disk; /* NULL: none */
     struct step *step;
     struct sampler *sampler;
     struct pace pace; /* what steps cost here                                              */
