@@ -16,7 +16,7 @@ PACKAGES=(gcc libc6-dev make pkg-config libjansson-dev libpcre2-dev libutf8proc-
     libcmocka-dev universal-ctags clang-14 libclang-rt-14-dev clang-format-14 qemu-user
     python3 python3-pip python3-venv ca-certificates)
 # What runs under ThreadSanitizer: the unit tests that start threads.
-THREADED=(test_pool test_engine test_matrix)
+THREADED=(test_pool test_engine test_kvdisk test_matrix)
 # What runs in the debug build, where threads that must not allocate are watched (base/noalloc.h).
 GUARDED=(test_noalloc test_no_memory test_engine test_choices test_beam)
 SMOKE_SECONDS=${SMOKE_SECONDS:-10}

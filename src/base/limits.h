@@ -53,6 +53,7 @@ enum {
     LIMIT_THREADS = 256,
     LIMIT_SIM_REQUESTS = 1 << 20, /* of a load that is replayed: a day at 12 a second */
     LIMIT_AHEAD = 1 << 20,        /* bytes that are fetched ahead: the second cache, about */
+    LIMIT_KVDISK = 1 << 22,       /* blocks on disk: their names take 56 bytes each in memory   */
 };
 
 #endif

@@ -55,8 +55,8 @@ enum {
 struct options {
     const char *verb;
     /* one field per row of options.def */
-    const char *model, *precision, *kv_type, *speculate, *draft_model, *prompt, *file, *system,
-        *task, *to;
+    const char *model, *precision, *kv_type, *kv_disk, *speculate, *draft_model, *prompt, *file,
+        *system, *task, *to;
     const char *template_file, *tensor, *score, *batch, *lengths, *depth, *mixed, *format, *plots;
     const char *svg_file, *kl, *kl_base, *n_decode, *policy;
     const char *serve_sim, *trace, *concurrency, *rate, *shared_prefix, *slo;

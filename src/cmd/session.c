@@ -3,6 +3,7 @@
 #include "cmd/session.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -70,6 +71,40 @@ void session_close_draft(struct engine_opts *eo)
     eo->draft_model = NULL;
 }
 
+/* A line about the engine; it may quote the name of a file. */
+static void note(void *arg, const char *text)
+{
+    char clean[TERM_ROOM(512)];
+    size_t n = term_clean(clean, text, strnlen(text, 512));
+
+    (void)arg;
+    fprintf(stderr, "brrr: %.*s\n", (int)n, clean);
+}
+
+/* --kv-disk DIR,SIZE: the last comma separates. */
+static int set_kv_disk(struct engine_opts *eo, const struct options *o)
+{
+    static char dir[PATH_MAX];
+    const char *comma = o->kv_disk ? strrchr(o->kv_disk, ',') : NULL;
+    uint64_t bytes;
+
+    eo->note = note;
+    if (!o->kv_disk) return EXIT_OK;
+    if (!comma || comma == o->kv_disk || !options_size(comma + 1, strlen(comma + 1), &bytes) ||
+        bytes == 0 || bytes > SIZE_MAX / 4)
+        return cmd_usage(o->verb, "--kv-disk is DIR,SIZE, as /var/cache/brrr,8G, not '%s'",
+                         o->kv_disk);
+    size_t n = (size_t)(comma - o->kv_disk);
+    if (n >= sizeof(dir))
+        return cmd_usage(o->verb, "--kv-disk: a path of %zu bytes, %zu are possible", n,
+                         sizeof(dir) - 1);
+    memcpy(dir, o->kv_disk, n);
+    dir[n] = 0;
+    eo->kv_disk = dir;
+    eo->kv_disk_bytes = bytes;
+    return EXIT_OK;
+}
+
 int session_engine_opts(struct engine_opts *eo, const struct options *o)
 {
     int precision = precision_find(o);
@@ -116,7 +151,8 @@ int session_engine_opts(struct engine_opts *eo, const struct options *o)
         return cmd_usage(o->verb, "--queue is from 0 to %d", LIMIT_WAITING);
     if (o->itl_ms < 0 || o->itl_ms > 1e3 * LIMIT_ITL_S)
         return cmd_usage(o->verb, "--itl is from 0 to %d milliseconds", 1000 * LIMIT_ITL_S);
-    return set_policy(eo, o);
+    int code = set_kv_disk(eo, o);
+    return code ? code : set_policy(eo, o);
 }
 
 bool session_plan(struct engine_opts *eo, const struct options *o, const struct brrr_model *m)

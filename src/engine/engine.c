@@ -3,6 +3,7 @@
 #include "engine/engine.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
@@ -10,6 +11,8 @@
 #include "base/cpu.h"
 #include "base/limits.h"
 #include "base/noalloc.h"
+#include "engine/kvdisk.h"
+#include "engine/kvident.h"
 #include "engine/run.h"
 #include "engine/second.h"
 
@@ -201,6 +204,33 @@ static enum brrr_status take_samplers(struct brrr_engine *e, int n, struct brrr_
     return BRRR_OK;
 }
 
+/* The disk tier, if one is asked for and can be had. Its secret is that of the names of blocks. */
+static void open_disk(struct brrr_engine *e, struct kvpool_opts *k)
+{
+    struct brrr_error why = { 0 };
+    char text[sizeof(why.text) + 64];
+
+    k->secret = secret();
+    if (!e->o.kv_disk || e->o.no_prefix) return;
+    struct kvdisk_opts o = { .dir = e->o.kv_disk,
+                             .bytes = e->o.kv_disk_bytes,
+                             .id = kvident(e->m, e->o.kv_type, e->o.ctx) };
+    if (kvdisk_open(&e->disk, &o, &why) == BRRR_OK) {
+        k->secret = kvdisk_secret(e->disk);
+        k->disk = e->disk;
+    } else if (e->o.note) {
+        snprintf(text, sizeof(text), "the KV cache is not kept on disk: %s", why.text);
+        e->o.note(e->o.note_arg, text);
+    }
+}
+
+static void tell_news(struct brrr_engine *e)
+{
+    struct brrr_error news;
+
+    if (e->disk && kvdisk_note(e->disk, &news) && e->o.note) e->o.note(e->o.note_arg, news.text);
+}
+
 enum brrr_status engine_open(struct brrr_engine **out, const struct brrr_model *m,
                              const struct engine_opts *opts, struct brrr_error *err)
 {
@@ -220,7 +250,7 @@ enum brrr_status engine_open(struct brrr_engine **out, const struct brrr_model *
         pace_prior_of_model(&e->o.pace, model, e->o.kv_type, e->o.n_threads);
     pace_init(&e->pace, &e->o.pace);
     struct kvpool_opts k = pool_opts(&e->o, e->o.ctx);
-    k.secret = secret();
+    open_disk(e, &k);
     if (k.budget == 0) k.budget = default_budget(&model->hp, &k);
     e->n_guess_max = MIN(e->o.n_parallel * e->o.draft_max, MAX(e->o.draft_max, GUESSES));
     int max_row = e->o.chunk + e->o.n_parallel + e->n_guess_max;
@@ -268,6 +298,7 @@ void brrr_engine_close(struct brrr_engine *e)
         sampler_free(e->sampler[i]);
     free(e->sampler);
     step_free(e->step);
+    kvdisk_close(e->disk); /* its writer reads the pool's blocks */
     kvpool_free(e->kv);
     pool_free(e->pool);
     users_fini(&e->users);
@@ -452,6 +483,7 @@ int engine_poll(struct brrr_engine *e, struct engine_event *ev, int cap)
         e->gone = NULL;
         if (!e->first) return -1;
         make_news(e);
+        tell_news(e);
     }
     int n = MIN(cap, e->n_ev - e->ev_at);
     memcpy(ev, e->ev + e->ev_at, (size_t)n * sizeof(*ev));

@@ -34,9 +34,16 @@ struct engine_opts {
                                long as a whole chunk takes                                   */
     struct pace_prior pace; /* what steps take, as far as a plan knows                        */
     int max_waiting;        /* requests that may wait beside n_parallel; 0: 1024, -1: none */
-    bool no_prefix;         /* compute every prompt from its start                    */
-    enum draft_kind speculate;            /* who guesses tokens, to be verified many in a step  */
-    int draft_max;                        /* guesses of a sequence in a step; 0: 16             */
+    /* A directory where the cache's blocks are kept too, and bytes for all in it; NULL: none. What
+     * is wrong with it, now or later, is no error: `note` (unless NULL) is told, in one line, from
+     * the thread that opens and polls, and the engine goes on without. */
+    const char *kv_disk;
+    size_t kv_disk_bytes;
+    void (*note)(void *arg, const char *text);
+    void *note_arg;
+    bool no_prefix;            /* compute every prompt from its start                    */
+    enum draft_kind speculate; /* who guesses tokens, to be verified many in a step  */
+    int draft_max;             /* guesses of a sequence in a step; 0: 16             */
     const struct brrr_model *draft_model; /* for DRAFT_MODEL; stays the caller's             */
     bool draft_all; /* verify all guesses, whether they pay or not: for tests */
 };

@@ -5,8 +5,13 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "engine/kvblocks.h"
+#include "engine/kvdisk.h"
 #include "engine/prefix.h"
+
+/* A start reads from disk for so many seconds at most: others wait meanwhile. */
+static const double READ_S = 0.05;
 
 struct slot {
     struct prefix_key last; /* of the last published block, or the root */
@@ -24,6 +29,7 @@ struct kvpool {
     struct slot *slot;         /* [n_slot]             */
     struct kv_layer *layer;
     struct kv_view view;
+    double block_s; /* to compute one; 0: not known */
     uint64_t evicted, copied, merged;
 };
 
@@ -44,8 +50,7 @@ static int seq_blocks(const struct hparams *hp, const struct kvpool_opts *o, enu
     return (int)MIN(need, all);
 }
 
-/* Bytes of a block of each kind, all its layers together. */
-static void block_sizes(const struct hparams *hp, int kv_type, size_t bytes[KV_KINDS])
+void kvpool_kind_bytes(const struct hparams *hp, int kv_type, size_t bytes[KV_KINDS])
 {
     bytes[KV_FULL] = bytes[KV_WINDOW] = 0;
     for (int i = 0; i < hp->n_layer; i++)
@@ -56,7 +61,7 @@ static size_t bytes_for(const struct hparams *hp, const struct kvpool_opts *o, i
 {
     size_t bytes[KV_KINDS], sum = 0, more;
 
-    block_sizes(hp, o->kv_type, bytes);
+    kvpool_kind_bytes(hp, o->kv_type, bytes);
     for (int k = 0; k < KV_KINDS; k++) {
         size_t blocks = (size_t)seq_blocks(hp, o, (enum kv_kind)k, n) * (size_t)n_slot;
         if (!size_mul(&more, bytes[k], blocks) || !size_add(&sum, sum, more)) return SIZE_MAX;
@@ -143,7 +148,7 @@ enum brrr_status kvpool_new(struct kvpool **out, const struct hparams *hp,
     p->hp = *hp;
     p->n_logical = blocks_for(o->ctx);
     if ((st = check_budget(p, budget, err))) goto error;
-    block_sizes(hp, o->kv_type, bytes);
+    kvpool_kind_bytes(hp, o->kv_type, bytes);
     if ((st = kvblocks_init(&p->blocks, bytes, budget, err))) goto error;
     for (int k = 0; k < KV_KINDS; k++)
         nodes += p->blocks.kind[k].n;
@@ -213,11 +218,35 @@ static int32_t take(struct kvpool *p, enum kv_kind kind)
     int32_t victim;
 
     while (kvblocks_must_evict(&p->blocks, kind, &victim_kind, &victim)) {
+        if (p->o.disk) kvdisk_let_go(p->o.disk, kvblocks_memory(&p->blocks, victim_kind, victim));
         prefix_drop(p->prefix, p->blocks.kind[victim_kind].block[victim].node, victim_kind);
         kvblocks_evict(&p->blocks, victim_kind, victim);
         p->evicted++;
     }
     return kvblocks_take(&p->blocks, kind);
+}
+
+/* --- the disk: blocks are offered to it when they get their names and when they are used --- */
+
+static void offer(struct kvpool *p, int32_t node)
+{
+    const struct prefix_node *x = prefix_node(p->prefix, node);
+    const uint8_t *mem[KV_KINDS] = { NULL };
+    struct kvfile_what what = { .key = x->key, .before = x->before };
+
+    if (!p->o.disk) return;
+    for (int k = 0; k < KV_KINDS; k++) {
+        if (!has_kind(p, k)) continue;
+        if (x->block[k] < 0) return; /* only what is complete */
+        mem[k] = kvblocks_memory(&p->blocks, (enum kv_kind)k, x->block[k]);
+    }
+    memcpy(what.token, x->token, sizeof(what.token));
+    kvdisk_offer(p->o.disk, &what, mem);
+}
+
+void kvpool_pace(struct kvpool *p, double block_s)
+{
+    p->block_s = block_s;
 }
 
 /* --- prefixes --- */
@@ -299,6 +328,7 @@ static void adopt(struct kvpool *p, int slot, const int32_t *token, const struct
             kvblocks_ref(&p->blocks, (enum kv_kind)k, x->block[k]);
             put(p, slot, k, b, x->block[k]);
         }
+        offer(p, i);
         s->last = x->key;
     }
     s->n_published = f->n / KV_BLOCK;
@@ -335,8 +365,93 @@ static bool adopt_tail(struct kvpool *p, int slot, const struct found *f)
     return true;
 }
 
+/* Blocks of a prefix that are in memory or on disk, from the start. */
+static int reachable(const struct kvpool *p, const int32_t *token, int n, uint64_t salt)
+{
+    struct prefix_key key = prefix_root(p->prefix, salt);
+    int b = 0;
+
+    for (; (b + 1) * KV_BLOCK <= n; b++) {
+        const int32_t *t = token + (size_t)b * KV_BLOCK;
+        int32_t i = prefix_find(p->prefix, key, t);
+        key = prefix_key(p->prefix, key, t);
+        if (i >= 0 && (!has_kind(p, KV_FULL) || prefix_node(p->prefix, i)->block[KV_FULL] >= 0))
+            continue;
+        if (!kvdisk_has(p->o.disk, key)) break;
+    }
+    return b;
+}
+
+/* Kinds (bits) of block b of a slot that are needed and not in memory; those that are get a user,
+ * so that reading others does not push them out. */
+static unsigned hold(struct kvpool *p, int slot, int32_t node, int b, int last)
+{
+    unsigned missing = 0;
+
+    for (int k = 0; k < KV_KINDS; k++) {
+        if (!has_kind(p, k)) continue;
+        if (k == KV_WINDOW && b < first_in_window(p, last * KV_BLOCK)) continue;
+        int32_t x = node >= 0 ? prefix_node(p->prefix, node)->block[k] : -1;
+        if (x < 0) missing |= 1u << k;
+        if (x < 0) continue;
+        kvblocks_ref(&p->blocks, (enum kv_kind)k, x);
+        put(p, slot, k, b, x);
+    }
+    return missing;
+}
+
+/* The kinds of one block from disk, under its name. False: not there, or no room. */
+static bool read_block(struct kvpool *p, int slot, int b, unsigned kinds,
+                       const struct kvfile_what *what)
+{
+    uint8_t *dst[KV_KINDS] = { NULL };
+    size_t bytes = 0;
+
+    for (int k = 0; k < KV_KINDS; k++)
+        if (kinds & 1u << k) bytes += p->blocks.kind[k].bytes;
+    if (bytes > kvblocks_room(&p->blocks)) return false;
+    for (int k = 0; k < KV_KINDS; k++) {
+        if (!(kinds & 1u << k)) continue;
+        put(p, slot, k, b, take(p, (enum kv_kind)k));
+        dst[k] = kvblocks_memory(&p->blocks, (enum kv_kind)k, p->table[k][slot][b]);
+    }
+    int32_t node =
+        kvdisk_read(p->o.disk, what, dst) ? prefix_get(p->prefix, what->before, what->token) : -1;
+    for (int k = 0; node >= 0 && k < KV_KINDS; k++) {
+        if (!dst[k]) continue;
+        prefix_node(p->prefix, node)->block[k] = p->table[k][slot][b];
+        p->blocks.kind[k].block[p->table[k][slot][b]].node = node;
+    }
+    return node >= 0;
+}
+
+/*
+ * Bring what the disk has of a prefix into memory, for look_up() to find: for a bounded time, and
+ * where it is faster than computing. The slot holds the blocks meanwhile. Windows that the end of
+ * the prefix can not see are left where they are.
+ */
+static void fetch(struct kvpool *p, int slot, const int32_t *token, int n, uint64_t salt)
+{
+    struct kvfile_what what = { .key = prefix_root(p->prefix, salt) };
+    int last = reachable(p, token, n, salt);
+    double start = clock_now();
+
+    p->slot[slot] = (struct slot){ 0 };
+    for (int b = 0; b < last; b++) {
+        memcpy(what.token, token + (size_t)b * KV_BLOCK, sizeof(what.token));
+        what.before = what.key;
+        what.key = prefix_key(p->prefix, what.before, what.token);
+        unsigned missing = hold(p, slot, prefix_find(p->prefix, what.before, what.token), b, last);
+        if (!missing || !kvdisk_has(p->o.disk, what.key)) continue;
+        if (clock_now() - start > READ_S || !kvdisk_pays(p->o.disk, p->block_s)) break;
+        if (!read_block(p, slot, b, missing, &what)) break;
+    }
+    kvpool_release(p, slot);
+}
+
 int kvpool_start(struct kvpool *p, int slot, const int32_t *token, int n, uint64_t salt)
 {
+    if (p->prefix && p->o.disk) fetch(p, slot, token, n - 1, salt);
     struct found f = look_up(p, token, n - 1, salt);
 
     if (!p->prefix) return 0;
@@ -383,6 +498,7 @@ void kvpool_publish(struct kvpool *p, int slot, const int32_t *token, int n)
         int32_t node = any ? prefix_get(p->prefix, s->last, t) : -1;
         for (int k = 0; node >= 0 && k < KV_KINDS; k++)
             if (has_kind(p, k)) publish(p, slot, k, b, node);
+        if (node >= 0) offer(p, node);
         s->last = prefix_key(p->prefix, s->last, t);
         s->n_published = b + 1;
     }

@@ -20,16 +20,19 @@
 
 #include "model/model.h"
 
+struct kvdisk;
 struct kvpool;
 
 struct kvpool_opts {
     int kv_type; /* enum kv_type                     */
     int ctx;     /* positions a slot may hold        */
     int n_slot;
-    int chunk;       /* positions a step may add to a slot                                   */
-    size_t budget;   /* bytes for all blocks; 0: for n_slot full sequences (kvpool_bytes)    */
-    uint64_t secret; /* of the names of blocks                                               */
-    bool no_prefix;  /* publish nothing: every sequence is computed from its start           */
+    int chunk;           /* positions a step may add to a slot                                   */
+    size_t budget;       /* bytes for all blocks; 0: for n_slot full sequences (kvpool_bytes)    */
+    uint64_t secret;     /* of the names of blocks                                               */
+    struct kvdisk *disk; /* where blocks are kept too, and looked for; NULL: nowhere. Borrowed:
+                            closed before the pool is freed */
+    bool no_prefix;      /* publish nothing: every sequence is computed from its start           */
 };
 
 struct kvpool_stats {
@@ -43,6 +46,8 @@ struct kvpool_stats {
 
 /* Bytes that n_slot sequences of ctx positions occupy; SIZE_MAX where that overflows. */
 size_t kvpool_bytes(const struct hparams *hp, const struct kvpool_opts *o);
+/* Bytes of a block of each kind, all its layers together. */
+void kvpool_kind_bytes(const struct hparams *hp, int kv_type, size_t bytes[KV_KINDS]);
 /* Bytes that one sequence of n positions occupies at most. */
 size_t kvpool_seq_bytes(const struct kvpool *p, int n);
 enum brrr_status kvpool_new(struct kvpool **out, const struct hparams *hp,
@@ -76,6 +81,10 @@ void kvpool_fork(struct kvpool *p, int from, int to, int n);
 void kvpool_truncate(struct kvpool *p, int slot, int n);
 /* Give all blocks of a slot back. */
 void kvpool_release(struct kvpool *p, int slot);
+
+/* What computing one block takes, as far as it is known: blocks are not read from disk where that
+ * takes longer. */
+void kvpool_pace(struct kvpool *p, double block_s);
 
 /* Bytes that can come into use, and bytes of a block, all kinds together. */
 void kvpool_room(const struct kvpool *p, size_t *room, size_t *block_bytes);

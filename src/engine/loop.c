@@ -293,5 +293,7 @@ void loop_step(struct brrr_engine *e)
         commit_token(e, e->out_seq[i], row_of(e, e->out_seq[i]->out0));
     e->now.commit_s = lap(&t);
     pace_observe(&e->pace, e->now.n_prompt, e->now.n_decode + e->now.n_draft, t - e->now.t0);
+    int n = e->o.chunk;
+    kvpool_pace(e->kv, pace_step_seconds(&e->pace, n, 0) * KV_BLOCK / n);
     record(e, &b);
 }

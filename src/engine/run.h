@@ -23,6 +23,7 @@ struct brrr_engine {
     struct engine_opts o;
     struct pool *pool;
     struct kvpool *kv;
+    struct kvdisk *disk; /* NULL: none */
     struct step *step;
     struct sampler **sampler; /* [n_sampler] of the workers 0, 1, ...: at most one per sequence */
     int n_sampler;

@@ -8,11 +8,14 @@
  * hold it.
  */
 #include "engine/engine.h"
+#include "engine/kvdisk.h"
 #include "engine/kvpool.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <cmocka.h>
 
 enum { CTX = 400, CHUNK = 64, SLOTS = 6, WINDOW = 40 };
@@ -329,6 +332,55 @@ static void a_slot_reads_what_was_computed_for_it(void **state)
     }
 }
 
+/* The same over a disk tier smaller than what passes through it, twice over the same directory. */
+static void random_life_on_disk(const struct hparams *hp, uint64_t seed, const char *dir)
+{
+    struct kvpool_opts o = { .kv_type = KV_F32, .ctx = CTX, .n_slot = SLOTS, .chunk = CHUNK };
+    struct kvdisk_opts d = { .dir = dir, .bytes = 2 << 20, .id = { "test", { 0 } } };
+    struct kvdisk_stats s;
+
+    kvpool_kind_bytes(hp, KV_F32, d.id.kind_bytes);
+    o.budget = kvpool_bytes(hp, &o) / 3;
+    for (int round = 0; round < 2; round++) {
+        struct world *w = calloc(1, sizeof(*w));
+        assert_non_null(w);
+        w->hp = *hp;
+        w->seed = seed;
+        assert_int_equal(kvdisk_open(&o.disk, &d, NULL), BRRR_OK);
+        o.secret = kvdisk_secret(o.disk);
+        assert_int_equal(kvpool_new(&w->p, hp, &o, NULL), BRRR_OK);
+        for (int i = 0; i < 2000; i++) {
+            int slot = (int)rnd(w, SLOTS);
+            act(w, slot);
+            if (w->seq[slot].live) check_slot(w, slot);
+        }
+        for (int j = 0; j < SLOTS; j++)
+            if (w->seq[j].live) kvpool_release(w->p, j);
+        assert_int_equal(kvpool_n_used(w->p), 0);
+        kvdisk_stats(o.disk, &s);
+        assert_true(s.n_written > 0 && s.n_error == 0 && s.n_bad == 0);
+        assert_true(round == 0 || s.n_read > 0);
+        kvdisk_close(o.disk);
+        kvpool_free(w->p);
+        free(w);
+    }
+}
+
+static void what_comes_from_disk_is_what_was_computed(void **state)
+{
+    const struct hparams *models[] = { &local_and_global, &global_only };
+
+    (void)state;
+    for (uint64_t seed = 1; seed <= 3; seed++)
+        for (size_t m = 0; m < COUNT(models); m++) {
+            char dir[] = "/tmp/test_kvpool.XXXXXX", cmd[64];
+            assert_non_null(mkdtemp(dir));
+            random_life_on_disk(models[m], seed, dir);
+            snprintf(cmd, sizeof(cmd), "rm -rf '%s'", dir);
+            assert_int_equal(system(cmd), 0);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -336,6 +388,7 @@ int main(void)
         cmocka_unit_test(without_prefixes_nothing_is_found),
         cmocka_unit_test(the_same_computed_twice_is_kept_once),
         cmocka_unit_test(a_slot_reads_what_was_computed_for_it),
+        cmocka_unit_test(what_comes_from_disk_is_what_was_computed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
