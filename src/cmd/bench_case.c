@@ -61,10 +61,12 @@ static int prompt_of(const struct bench *b, const struct bench_case *c, int i)
 
 enum { WARM_TOKENS = 16 };
 
-/* Steps in which the prompts of a mixed case are read. */
+/* Steps in which the prompts of a mixed case are read, at most. */
 static int mixed_steps(const struct bench *b, const struct bench_case *c)
 {
-    return BENCH_MIXED_PROMPTS * chunks(c->n_prompt, b->eo.chunk);
+    int rows = b->eo.itl_s > 0 ? MIN(ENGINE_LEAST_CHUNK, b->eo.chunk) : b->eo.chunk;
+
+    return BENCH_MIXED_PROMPTS * chunks(c->n_prompt, rows);
 }
 
 /* How many tokens more than its lead a sequence of a batch may be ahead, by rounding. */

@@ -19,6 +19,8 @@
 #include "engine/pace.h"
 #include "engine/sched.h"
 
+enum { ENGINE_LEAST_CHUNK = 16 }; /* rows that prompts get in a step, however many decode */
+
 struct engine_opts {
     int n_threads;        /* 0: one per core                                        */
     int n_threads_decode; /* of steps without a chunk of a prompt; 0: n_threads     */

@@ -7,7 +7,6 @@
 
 enum {
     MATCH_BLOCKS = 64, /* of prefixes of waiting sequences, looked up again in a step */
-    LEAST_CHUNK = 16,  /* rows that prompts get however many decode                   */
 };
 
 static const double AGE_S = 10; /* who has waited longer is old */
@@ -93,7 +92,7 @@ static struct sched_state look(struct brrr_engine *e)
                              .now = clock_now(),
                              .age = AGE_S,
                              .n_slot = e->o.n_parallel,
-                             .least_chunk = MIN(LEAST_CHUNK, e->o.chunk) };
+                             .least_chunk = MIN(ENGINE_LEAST_CHUNK, e->o.chunk) };
     int n_free = 0, n_decode = 0;
 
     users_begin(&e->users, s.now);
