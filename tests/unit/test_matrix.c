@@ -203,7 +203,7 @@ static const struct variant variants[] = {
         .n_parallel = 4,
         .chunk = 48,
         .speculate = DRAFT_SUFFIX,
-        .draft_max = 40,
+        .draft_max = 20,
         .draft_all = true },
       2 },
     { "guesses of another model",
