@@ -467,13 +467,13 @@ static void check_queue(const struct life *l)
     if (n != l->e->n_waiting) die(l, "how many wait?", n, l->e->n_waiting);
 }
 
-/* Nobody begins before one who has waited for too long. */
-static void check_order(struct life *l, double now, uint64_t newest_started[2])
+/* First come, first served: nobody begins before one who has waited for too long. Who that is
+ * between users is tests/unit/test_sched_sim.c's. */
+static void check_order(struct life *l, double now)
 {
     const struct seq *old = first_old(l, now);
 
-    (void)newest_started;
-    if (!old) return;
+    if (!old || l->o.policy != SCHED_FCFS) return;
     for (int i = 0; i < l->o.n_parallel; i++) {
         const struct seq *q = l->e->slot[i];
         if (q && q->r->t_start == now && q->order > old->order && !is_old(q, now) &&
@@ -554,7 +554,7 @@ static bool poll_once(struct life *l)
     if (l->n_idle > MAX_IDLE && l->n_live > 0) die(l, "nothing happens", l->n_live, n);
     for (int i = 0; i < n; i++)
         take_event(l, &ev[i]);
-    check_order(l, now, NULL);
+    check_order(l, now);
     if (one_in(8)) {
         check_blocks(l);
         check_queue(l);
