@@ -111,7 +111,7 @@ programs() {
     (($# > 0)) || { echo "no test programs found"; return 1; }
     for program; do
         echo "== $program"
-        timeout 300 "${prefix[@]}" "$program"
+        timeout 900 "${prefix[@]}" "$program"
         code=$?
         ((code == 0)) || { echo "$program: exit code $code"; bad=1; }
     done
@@ -129,9 +129,10 @@ unit_programs() { # MODE [NAME...]
 }
 
 unit() { # MODE [NAME...]
-    local list
+    local list prefix=()
+    [[ $1 == release ]] || prefix=(env MATRIX_REQUESTS=40) # sanitizers take their time
     mapfile -t list < <(unit_programs "$@")
-    programs -- "${list[@]}"
+    programs "${prefix[@]}" -- "${list[@]}"
 }
 
 # Random lives of the engine (tests/sim/sim.c); counted as one test.
