@@ -60,7 +60,6 @@ enum {
     KV_BLOCK = 32,    /* positions in a block           */
     KV_SPLIT = 256,   /* positions in a split, 8 blocks */
     KV_P_MAX = 16383, /* largest code of a probability  */
-    ATTEND_SEQS = 16, /* query tokens of a call over several sequences */
 };
 
 enum kv_type { KV_F16, KV_BF16, KV_F32, KV_INT8, KV_TYPES };
@@ -91,21 +90,10 @@ int kv_type_find(const char *name);
 size_t kv_k_bytes(int type, int d_k);
 size_t kv_v_bytes(int type, int d_v);
 
-/* A query token among those of several sequences. */
-struct attend_tok {
-    const int32_t *block; /* of its sequence */
-    int row, pos;         /* of q and out; its position */
-};
-
 /*
  * n_tok query tokens at positions pos0, pos0 + 1, ..., of one sequence; the
  * n_group query heads that share this kv head. Token t sees the positions
  * [max(0, pos0 + t - window + 1), pos0 + t]; window 0: all up to itself.
- *
- * With tok they are up to ATTEND_SEQS tokens of several sequences, in any order,
- * and pos0 and block mean nothing. Sequences that share blocks, as those with the
- * same beginning do, should be neighbours: what neighbours share is read once
- * (after Juravsky et al., arXiv:2402.05099; no bit depends on it).
  *
  * part NULL: the whole range, to out. Else this call does only split `split`
  * and leaves each row's (m, s, o) in part: row (t * n_group + h) at a distance
@@ -114,8 +102,8 @@ struct attend_tok {
  * [0, n_split), one behind the other, with the same bits.
  */
 struct attend_args {
-    float *out;     /* out row of token t, head h: out + t * ld_out + h * d_v; with tok */
-    const float *q; /* q   row of token t, head h: q   + t * ld_q   + h * d_k; tok[t].row for t */
+    float *out;     /* out row of token t, head h: out + t * ld_out + h * d_v */
+    const float *q; /* q   row of token t, head h: q   + t * ld_q   + h * d_k */
     size_t ld_out, ld_q;
     int n_tok, n_group, d_k, d_v;
     int pos0, window;
@@ -123,7 +111,6 @@ struct attend_args {
     const float *alibi;             /* [n_group] slopes (arXiv:2108.12409); NULL: none    */
     const float *sink;              /* [n_group] logits of a position without value; NULL: none */
     const int32_t *block;           /* position p lies in physical block block[p / KV_BLOCK] */
-    const struct attend_tok *tok;   /* [n_tok], or NULL: one sequence                     */
     const uint8_t *k_base, *v_base; /* of this layer and head                            */
     size_t k_stride, v_stride;      /* bytes from one physical block to the next          */
     int kv_type;
@@ -137,12 +124,6 @@ struct attend_args {
 
 /* Floats of one row's part of one split. */
 #define ATTEND_PART(d_v) (16 + ((size_t)(d_v) + 15) / 16 * 16)
-
-/* Token t's row of q and out, its position, its blocks. */
-static inline struct attend_tok attend_token(const struct attend_args *a, int t)
-{
-    return a->tok ? a->tok[t] : (struct attend_tok){ a->block, t, a->pos0 + t };
-}
 
 /*
  * For every query row of the tile: its scores in one split and their codes, two

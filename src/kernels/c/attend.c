@@ -121,7 +121,6 @@ static void kv_store_c(void *k_block, void *v_block, const float *k, const float
 struct row {
     const struct attend_args *a;
     const float *q;
-    const int32_t *block;
     int head;
     int lo, hi;       /* what it sees: [lo, hi)           */
     float *p;         /* [KV_SPLIT] scratch               */
@@ -130,19 +129,19 @@ struct row {
     float m, s, *o;   /* the result, of one split or more */
 };
 
-static const uint8_t *k_block(const struct row *r, int pos)
+static const uint8_t *k_block(const struct attend_args *a, int pos)
 {
-    return r->a->k_base + (size_t)r->block[pos / KV_BLOCK] * r->a->k_stride;
+    return a->k_base + (size_t)a->block[pos / KV_BLOCK] * a->k_stride;
 }
 
-static const uint8_t *v_block(const struct row *r, int pos)
+static const uint8_t *v_block(const struct attend_args *a, int pos)
 {
-    return r->a->v_base + (size_t)r->block[pos / KV_BLOCK] * r->a->v_stride;
+    return a->v_base + (size_t)a->block[pos / KV_BLOCK] * a->v_stride;
 }
 
 static float score_float(const struct row *r, int pos)
 {
-    const uint8_t *k = k_block(r, pos);
+    const uint8_t *k = k_block(r->a, pos);
     float acc = 0.0f;
 
     for (int d = 0; d < r->a->d_k; d++)
@@ -153,7 +152,7 @@ static float score_float(const struct row *r, int pos)
 
 static float score_int8(const struct row *r, int pos)
 {
-    const uint8_t *k = k_block(r, pos);
+    const uint8_t *k = k_block(r->a, pos);
     int slot = pos % KV_BLOCK, sum = 0;
     float scale;
 
@@ -171,7 +170,7 @@ static void values_float(const struct row *r, int p0, int p1)
     for (int d = 0; d < d_v; d++)
         r->o[d] = 0.0f;
     for (int i = p0; i < p1; i++) {
-        const uint8_t *v = v_block(r, i);
+        const uint8_t *v = v_block(r->a, i);
         size_t at = (size_t)(i % KV_BLOCK) * d_v;
 
         for (int d = 0; d < d_v; d++)
@@ -187,7 +186,7 @@ static void values_int8(const struct row *r, int p0, int p1)
     for (int i = p0; i < p1; i++) {
         float scale;
 
-        memcpy(&scale, v_block(r, i) + KV_BLOCK * ld + 4 * (i % KV_BLOCK), 4);
+        memcpy(&scale, v_block(r->a, i) + KV_BLOCK * ld + 4 * (i % KV_BLOCK), 4);
         r->p[i % KV_SPLIT] = r->p[i % KV_SPLIT] * scale;
         wm = fm_max(r->p[i % KV_SPLIT], wm);
     }
@@ -198,7 +197,7 @@ static void values_int8(const struct row *r, int p0, int p1)
         for (int i = p0; i < p1; i++) {
             int at = (i % KV_BLOCK / 4 * ld + d) * 4 + i % 4;
 
-            sum += round_code(r->p[i % KV_SPLIT] * inv, 0, KV_P_MAX) * (int8_t)v_block(r, i)[at];
+            sum += round_code(r->p[i % KV_SPLIT] * inv, 0, KV_P_MAX) * (int8_t)v_block(r->a, i)[at];
         }
         r->o[d] = (float)sum * (wm / KV_P_MAX);
     }
@@ -289,9 +288,7 @@ static void attend_part_c(struct row *r, float *part)
 
 static float *out_row(const struct attend_args *a, int row)
 {
-    int at = attend_token(a, row / a->n_group).row;
-
-    return a->out + (size_t)at * a->ld_out + (size_t)(row % a->n_group) * a->d_v;
+    return a->out + (size_t)(row / a->n_group) * a->ld_out + (size_t)(row % a->n_group) * a->d_v;
 }
 
 static void attend_c(const struct attend_args *a)
@@ -301,12 +298,9 @@ static void attend_c(const struct attend_args *a)
     int b = kv_rotation(a->d_k);
 
     for (int i = 0; i < a->n_tok * a->n_group; i++) {
-        struct attend_tok tok = attend_token(a, i / a->n_group);
-
-        r.block = tok.block;
         r.head = i % a->n_group;
-        r.q = a->q + (size_t)tok.row * a->ld_q + (size_t)(i % a->n_group) * a->d_k;
-        r.hi = tok.pos + 1;
+        r.q = a->q + (size_t)(i / a->n_group) * a->ld_q + (size_t)(i % a->n_group) * a->d_k;
+        r.hi = a->pos0 + i / a->n_group + 1;
         r.lo = a->window > 0 && r.hi > a->window ? r.hi - a->window : 0;
         if (a->kv_type == KV_INT8)
             r.q_scale = int8_codes(q8, r.q, a->d_k, b) * (a->scale / (float)b);
