@@ -45,15 +45,16 @@ HARDEN   := -fstack-protector-strong -fcf-protection
 ifeq ($(MODE),release)
 HARDEN   += -D_FORTIFY_SOURCE=2
 endif
-PKGS     := jansson libpcre2-8 libutf8proc libxxhash libedit
+PKGS     := jansson libpcre2-8 libutf8proc libxxhash libedit libevent libevent_openssl openssl
 PKG_C    := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 LIB_LIBS := $(shell pkg-config --libs jansson libpcre2-8 libutf8proc libxxhash 2>/dev/null) -lm -pthread
-CMD_LIBS := $(shell pkg-config --libs libedit 2>/dev/null)
+CMD_LIBS := $(shell pkg-config --libs libedit libevent libevent_openssl openssl 2>/dev/null)
 LDFLAGS  ?=
 LINK     := -pie -Wl,-z,relro,-z,now
 
-LIB_SRC  := $(filter-out src/cmd/%,$(wildcard src/*/*.c src/kernels/*/*.c))
-CMD_SRC  := $(wildcard src/cmd/*.c)
+# The server and its libraries are the program's, not libbrrr's.
+LIB_SRC  := $(filter-out src/cmd/% src/server/%,$(wildcard src/*/*.c src/kernels/*/*.c))
+CMD_SRC  := $(wildcard src/cmd/*.c src/server/*.c)
 LIB_OBJ  := $(LIB_SRC:%.c=$(B)/%.o)
 CMD_OBJ  := $(CMD_SRC:%.c=$(B)/%.o)
 

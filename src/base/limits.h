@@ -54,6 +54,18 @@ enum {
     LIMIT_SIM_REQUESTS = 1 << 20, /* of a load that is replayed: a day at 12 a second */
     LIMIT_AHEAD = 1 << 20,        /* bytes that are fetched ahead: the second cache, about */
     LIMIT_KVDISK = 1 << 22,       /* blocks on disk: their names take 56 bytes each in memory   */
+
+    /* --- the server --- */
+    LIMIT_HTTP_HEADERS = 100,
+    LIMIT_HTTP_HEADER_BYTES = 16 << 10, /* of all headers and the first line                   */
+    LIMIT_HTTP_BODY = 8 << 20,
+    LIMIT_HTTP_PIPELINED = 64 << 10, /* bytes read of a next request before this one's answer  */
+    LIMIT_HTTP_UNSENT = 1 << 20,     /* bytes that wait for the reader of a stream             */
+    LIMIT_HTTP_CONNS = 10000,
+    LIMIT_HTTP_ADDR_CONNS = 1000, /* connections of one address                                */
+    LIMIT_HTTP_REQUEST_S = 30,    /* seconds that a request may take to arrive                 */
+    LIMIT_HTTP_IDLE_S = 75,       /* seconds without a request                                 */
+    LIMIT_HTTP_STALL_S = 30,      /* seconds in which a reader takes nothing                   */
 };
 
 #endif

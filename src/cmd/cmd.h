@@ -60,7 +60,8 @@ struct options {
     const char *template_file, *tensor, *score, *batch, *lengths, *depth, *mixed, *format, *plots;
     const char *svg_file, *kl, *kl_base, *n_decode, *policy;
     const char *serve_sim, *trace, *concurrency, *rate, *shared_prefix, *slo;
-    int queue;
+    const char *host;
+    int port, queue;
     double itl_ms;
     uint64_t kv_memory;
     int n_threads, n_threads_decode, ctx, chunk, parallel, draft_max, n_predict, top_k, max_tokens,

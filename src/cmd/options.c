@@ -55,7 +55,8 @@ static void options_init(struct options *o, const char *verb)
 {
     memset(o, 0, sizeof(*o));
     o->verb = verb;
-    o->parallel = 1;
+    o->parallel = strcmp(verb, "serve") == 0 ? 32 : 1;
+    o->port = 8080;
     o->n_predict = 512;
     o->temperature = 0.8;
     o->top_k = 40;

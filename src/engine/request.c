@@ -49,6 +49,7 @@ enum brrr_status request_new(struct request **out, const struct brrr_model *m,
     r->gen = *q->gen;
     r->user = q->user;
     r->salt = q->salt;
+    r->tag = q->tag;
     r->n_prompt = (int)q->n_prompt;
     r->limit = request_limit(q, o->ctx);
     r->user_index = -1;

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ask.h - what a client wants, in no dialect: what every route's body is read into.
+ */
+#ifndef SERVER_ASK_H
+#define SERVER_ASK_H
+
+#include <jansson.h>
+
+#include "engine/gen.h"
+#include "text/tokenizer.h"
+
+enum { ASK_PROMPTS = 64 }; /* of one request: lm-eval sends that many */
+
+struct ask {
+    struct gen_params gen;
+    struct slice model;                  /* as the client named it; "" where it did not      */
+    const json_t *messages, *prompt;     /* into the body                                    */
+    const json_t *stream_options;
+    bool seeded;                         /* gen.sample.seed is the client's                  */
+    bool stream, usage, usage_each;      /* tokens counted at the stream's end; in each piece */
+    bool echo;                           /* the prompt before the answer                     */
+    bool logprobs;                       /* shown at all; how many: gen.n_logprobs           */
+    bool keep;                           /* the answers' tokens one by one                   */
+    int n_top;                           /* alternatives asked for                           */
+    int max_tokens, max_completion_tokens; /* -1: not given                                  */
+    struct slice user, salt;
+};
+
+#endif

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: MIT */
+/* call.c - see call.h. */
+#include "server/call.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "server/json_text.h"
+#include "server/prep.h"
+#include "server/server.h"
+
+static void call_free(struct call *c)
+{
+    for (int i = 0; i < c->n_answer; i++) {
+        free(c->answer[i].text);
+        free(c->answer[i].token);
+        free(c->answer[i].top);
+    }
+    for (int i = 0; i < c->n_prompt; i++)
+        ids_free(&c->prompt[i]);
+    free(c->answer);
+    free(c->job);
+    json_decref(c->body);
+    free(c->ask);
+    free(c->raw);
+    free(c);
+}
+
+/* --- in: body, preparation, jobs --- */
+
+static void cancel_jobs(struct call *c)
+{
+    for (int i = 0; c->job && i < c->n_prompt; i++)
+        if (!c->job[i].over) runner_cancel(server_runner(c->s), &c->job[i]);
+}
+
+/* The client left. Whoever prepares the call, or its last news, frees it. */
+static void on_gone(void *arg)
+{
+    struct call *c = arg;
+
+    c->x = NULL;
+    cancel_jobs(c);
+}
+
+static void reply_json(struct call *c, int status, json_t *v)
+{
+    struct slice body;
+
+    if (!json_text(&body, v, "", "\n")) status = 503;
+    http_reply(c->x, status, "application/json", body);
+    free((char *)body.p);
+    c->x = NULL;
+}
+
+/* Tell the client; nothing follows. */
+static void tell_problem(struct call *c)
+{
+    const struct problem *p = &c->problem;
+    char retry[16];
+
+    if (!c->x) return;
+    if (c->began) {
+        c->d->end(c);
+        if (c->x) http_end(c->x);
+        c->x = NULL;
+        return;
+    }
+    if (p->retry_s) {
+        snprintf(retry, sizeof(retry), "%d", p->retry_s);
+        http_set(c->x, "Retry-After", retry);
+    }
+    reply_json(c, c->d->status(p), c->d->error(p, false));
+}
+
+void call_begin(struct server *s, struct exchange *x, int route, const struct dialect *d)
+{
+    static const char nomem[] = "{\"error\":{\"message\":\"no memory for the request\"}}\n";
+    struct slice body = http_body(x);
+    struct call *c = calloc(1, sizeof(*c));
+
+    if (c) c->raw = malloc(body.n + 1);
+    if (!c || !c->raw) {
+        free(c);
+        http_reply(x, 503, "application/json", (struct slice){ nomem, sizeof(nomem) - 1 });
+        return;
+    }
+    memcpy(c->raw, body.p, body.n);
+    c->n_raw = body.n;
+    c->s = s;
+    c->x = x;
+    c->d = d;
+    c->route = route;
+    c->t_received = clock_now();
+    c->created = (int64_t)time(NULL);
+    snprintf(c->id, sizeof(c->id), "%016llx", (unsigned long long)server_random(s));
+    http_on_gone(x, on_gone, c);
+    prep_submit(server_prep(s), c);
+}
+
+/* One answer place for each choice of each prompt. */
+static bool take_places(struct call *c)
+{
+    c->n_answer = c->n_prompt * c->ask->gen.n_choices;
+    c->answer = calloc((size_t)c->n_answer, sizeof(*c->answer));
+    c->job = calloc((size_t)c->n_prompt, sizeof(*c->job));
+    if (c->answer && c->job) return true;
+    c->n_answer = 0;
+    return problem(&c->problem, PROBLEM_MEMORY, NULL, "no memory for %d answers",
+                   c->n_prompt * c->ask->gen.n_choices);
+}
+
+void call_prepare(struct call *c)
+{
+    c->body = json_body((struct slice){ c->raw, c->n_raw }, &c->problem);
+    free(c->raw);
+    c->raw = NULL;
+    if (!c->body) return;
+    c->ask = calloc(1, c->d->ask_size);
+    if (!c->ask) problem(&c->problem, PROBLEM_MEMORY, NULL, "no memory for the request");
+    else if (c->d->read(c, c->body, &c->problem)) take_places(c);
+}
+
+void call_prepared(struct call *c)
+{
+    c->t_ready = clock_now();
+    if (!c->x || c->problem.kind) {
+        tell_problem(c);
+        call_free(c);
+        return;
+    }
+    c->n_job_left = c->n_prompt;
+    for (int i = 0; i < c->n_prompt; i++) {
+        c->job[i] = (struct job){ .q = { .prompt = c->prompt[i].id,
+                                         .n_prompt = c->prompt[i].n,
+                                         .gen = &c->ask->gen },
+                                  .owner = c };
+        runner_submit(server_runner(c->s), &c->job[i]);
+    }
+}
+
+/* --- out: news --- */
+
+/* Room for n more of `size` bytes. */
+static bool grow(void *at, size_t n_have, size_t *cap, size_t n, size_t size)
+{
+    size_t want = *cap ? *cap : 64;
+    void *p;
+
+    while (want < n_have + n)
+        want *= 2;
+    if (want <= *cap) return true;
+    if (!(p = realloc(*(void **)at, want * size))) return false;
+    *(void **)at = p;
+    *cap = want;
+    return true;
+}
+
+static bool keep_token(struct answer *a, const struct engine_event *ev)
+{
+    if (!grow(&a->token, a->n_token, &a->token_cap, 1, sizeof(*a->token)) ||
+        !grow(&a->top, a->n_top, &a->top_cap, (size_t)ev->n_top, sizeof(*a->top)))
+        return false;
+    a->token[a->n_token++] = (struct token){ .id = ev->token,
+                                             .logprob = ev->chosen.logprob,
+                                             .text0 = a->n_text,
+                                             .n_text = ev->text.n,
+                                             .top0 = a->n_top,
+                                             .n_top = ev->n_top };
+    if (ev->n_top) memcpy(a->top + a->n_top, ev->top, (size_t)ev->n_top * sizeof(*a->top));
+    a->n_top += (size_t)ev->n_top;
+    return true;
+}
+
+static bool add(struct answer *a, const struct engine_event *ev, bool keep)
+{
+    if (ev->token >= 0 && keep && !keep_token(a, ev)) return false;
+    if (!grow(&a->text, a->n_text, &a->text_cap, ev->text.n, 1)) return false;
+    if (ev->text.n) memcpy(a->text + a->n_text, ev->text.p, ev->text.n);
+    a->n_text += ev->text.n;
+    a->n_gen += ev->token >= 0;
+    if (ev->finish) a->finish = ev->finish;
+    return true;
+}
+
+static void begin_stream(struct call *c)
+{
+    http_set(c->x, "Cache-Control", "no-cache");
+    http_set(c->x, "X-Accel-Buffering", "no");
+    http_begin(c->x, 200, c->d->stream_type);
+    c->began = true;
+    if (c->d->begin) c->d->begin(c);
+}
+
+static void take_event(struct call *c, int i, const struct engine_event *ev)
+{
+    if (!add(&c->answer[i], ev, c->ask->keep)) {
+        problem(&c->problem, PROBLEM_MEMORY, NULL, "no memory for the answer");
+        c->failed = true;
+        cancel_jobs(c);
+        return;
+    }
+    if (ev->finish == BRRR_FINISH_CANCELLED && !c->problem.kind)
+        problem(&c->problem, PROBLEM_LOADING, NULL, "the server is being stopped");
+    if (!c->x || !c->ask->stream || c->failed) return;
+    if (!c->began) begin_stream(c);
+    if (c->x) c->d->piece(c, i, ev);
+}
+
+static void finish(struct call *c)
+{
+    if (c->x && c->problem.kind) {
+        tell_problem(c);
+    } else if (c->x && c->ask->stream) {
+        c->d->end(c);
+        if (c->x) http_end(c->x);
+    } else if (c->x) {
+        reply_json(c, 200, c->d->whole(c));
+    }
+    call_free(c);
+}
+
+void call_news(void *arg, const struct news *n)
+{
+    struct job *j = n->job;
+    struct call *c = j->owner;
+    int i = (int)(j - c->job) * c->ask->gen.n_choices;
+
+    (void)arg;
+    if (n->ev) {
+        take_event(c, i + n->ev->choice, n->ev);
+    } else {
+        if (!c->problem.kind) problem_of(&c->problem, NULL, n->status, n->why);
+        c->failed = true;
+    }
+    if (!n->last) return;
+    j->over = true;
+    if (n->ev) {
+        c->timings.n_prompt += n->ev->timings.n_prompt;
+        c->timings.n_cached += n->ev->timings.n_cached;
+    }
+    if (c->failed) cancel_jobs(c);
+    if (--c->n_job_left == 0) finish(c);
+}
+
+/* --- for dialects --- */
+
+void call_send_text(struct call *c, const char *text)
+{
+    if (!c->x || http_send(c->x, (struct slice){ text, strlen(text) })) return;
+    c->x = NULL;
+    cancel_jobs(c);
+}
+
+void call_send(struct call *c, const char *before, json_t *v, const char *after)
+{
+    struct slice text;
+    bool ok = json_text(&text, v, before, after);
+
+    if (c->x && ok && !http_send(c->x, text)) {
+        c->x = NULL;
+        cancel_jobs(c);
+    }
+    if (!ok) problem(&c->problem, PROBLEM_MEMORY, NULL, "no memory for the answer");
+    free((char *)text.p);
+}
+
+void call_event(struct call *c, json_t *v)
+{
+    call_send(c, "data: ", v, "\n\n");
+}

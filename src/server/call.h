@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * call.h - a request for text, from its body to the last byte of its answer.
+ *
+ *     body -> (a preparing thread) JSON, fields, template, tokens -> jobs -> (the engine) ->
+ *     news -> pieces of a stream, or one answer
+ *
+ * A dialect says how bodies are read and answers are written; it knows neither threads nor sockets.
+ * What a call holds is freed when both its client and its jobs are through with it.
+ *
+ * Owned by: the server's thread; while it is being prepared, by the thread that does that.
+ */
+#ifndef SERVER_CALL_H
+#define SERVER_CALL_H
+
+#include "server/ask.h"
+#include "server/http.h"
+#include "server/problem.h"
+#include "server/runner.h"
+
+struct call;
+struct server;
+
+/* A token of an answer, kept where the dialect or the client wants them one by one. */
+struct token {
+    int32_t id;
+    float logprob;
+    size_t text0, n_text; /* of answer.text: what became certain with it */
+    size_t top0;          /* of answer.top                               */
+    int n_top;
+};
+
+struct answer {
+    char *text;
+    size_t n_text, text_cap;
+    struct token *token;
+    size_t n_token, token_cap;
+    struct sample_logprob *top;
+    size_t n_top, top_cap;
+    enum brrr_finish finish;
+    int n_gen; /* tokens, also where they are not kept */
+};
+
+struct dialect {
+    const char *name;
+    const char *stream_type; /* of the stream's content */
+    size_t ask_size;         /* of the struct that `read` fills; it begins with a struct ask */
+    /* Defaults, then the body; the prompts' ids. On a preparing thread. */
+    bool (*read)(struct call *c, const json_t *body, struct problem *p);
+    /* A stream's first pieces; what an event adds to answer `i`; its end. They send by call_send(). */
+    void (*begin)(struct call *c);
+    void (*piece)(struct call *c, int i, const struct engine_event *ev);
+    void (*end)(struct call *c);
+    /* A whole answer (a new reference). */
+    json_t *(*whole)(struct call *c);
+    /* A problem: as an answer's body; in a stream that has begun. */
+    json_t *(*error)(const struct problem *p, bool in_stream);
+    int (*status)(const struct problem *p);
+};
+
+struct call {
+    struct server *s;
+    struct exchange *x; /* NULL: the client is gone, or has its answer */
+    const struct dialect *d;
+    int route;
+    char *raw; /* the body's bytes, then the parsed body */
+    size_t n_raw;
+    json_t *body;
+    struct ask *ask;
+    struct problem problem;
+    /* one per prompt */
+    int n_prompt;
+    struct ids prompt[ASK_PROMPTS];
+    struct job *job; /* [n_prompt] */
+    int n_job_left;
+    /* [n_prompt * ask->gen.n_choices], of a prompt side by side */
+    struct answer *answer;
+    int n_answer;
+    struct engine_timings timings; /* of the jobs so far: numbers of tokens are summed up */
+    char id[32];                   /* of the answer */
+    int64_t created;               /* seconds since 1970 */
+    double t_received, t_ready;    /* clock_now() */
+    bool began, failed;
+    struct call *next; /* in queues */
+};
+
+/* Takes the exchange and answers it, now or later. */
+void call_begin(struct server *s, struct exchange *x, int route, const struct dialect *d);
+/* Its preparation is over: submit it, or say what is wrong. */
+void call_prepared(struct call *c);
+/* For runner_news(); arg is not used. */
+void call_news(void *arg, const struct news *n);
+
+/* --- for dialects --- */
+
+/* A piece of a stream: `before`, v as JSON, `after` (v's reference is taken). */
+void call_send(struct call *c, const char *before, json_t *v, const char *after);
+/* An event of server-sent events. */
+void call_event(struct call *c, json_t *v);
+void call_send_text(struct call *c, const char *text);
+
+/* --- for the preparing threads --- */
+
+void call_prepare(struct call *c);
+
+#endif
