@@ -150,9 +150,8 @@ static void fill_timings(const struct seq *q, struct engine_timings *t)
 
 static struct engine_event event_of(const struct seq *q)
 {
-    return (struct engine_event){
-        .id = q->r->id, .tag = q->r->tag, .choice = q->choice, .token = -1
-    };
+    return (
+        struct engine_event){ .id = q->r->id, .tag = q->r->tag, .choice = q->choice, .token = -1 };
 }
 
 void seq_end(struct seq *q, enum brrr_finish finish, struct engine_event *ev)

@@ -8,23 +8,27 @@
 #include <jansson.h>
 
 #include "engine/gen.h"
-#include "text/tokenizer.h"
-
-enum { ASK_PROMPTS = 64 }; /* of one request: lm-eval sends that many */
+#include "server/problem.h"
 
 struct ask {
     struct gen_params gen;
-    struct slice model;                  /* as the client named it; "" where it did not      */
-    const json_t *messages, *prompt;     /* into the body                                    */
+    struct slice model;              /* as the client named it; "" where it did not      */
+    const json_t *messages, *prompt; /* into the body                                    */
     const json_t *stream_options;
-    bool seeded;                         /* gen.sample.seed is the client's                  */
-    bool stream, usage, usage_each;      /* tokens counted at the stream's end; in each piece */
-    bool echo;                           /* the prompt before the answer                     */
-    bool logprobs;                       /* shown at all; how many: gen.n_logprobs           */
-    bool keep;                           /* the answers' tokens one by one                   */
-    int n_top;                           /* alternatives asked for                           */
+    bool seeded;                           /* gen.sample.seed is the client's                  */
+    bool stream, usage, usage_each;        /* tokens counted at the stream's end; in each piece */
+    bool echo;                             /* the prompt before the answer                     */
+    bool logprobs;                         /* shown at all; how many: gen.n_logprobs           */
+    bool keep;                             /* the answers' tokens one by one                   */
+    int n_top;                             /* alternatives asked for                           */
     int max_tokens, max_completion_tokens; /* -1: not given                                  */
     struct slice user, salt;
 };
+
+/* Of fields with a shape of their own, for tables of fields (fields.h); `into` is the struct ask.
+ */
+bool ask_read_stop(void *into, const json_t *v, const char *name, struct problem *p);
+bool ask_read_seed(void *into, const json_t *v, const char *name, struct problem *p); /* -1: any */
+bool ask_read_bias(void *into, const json_t *v, const char *name, struct problem *p);
 
 #endif

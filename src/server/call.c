@@ -133,10 +133,10 @@ void call_prepared(struct call *c)
     }
     c->n_job_left = c->n_prompt;
     for (int i = 0; i < c->n_prompt; i++) {
-        c->job[i] = (struct job){ .q = { .prompt = c->prompt[i].id,
-                                         .n_prompt = c->prompt[i].n,
-                                         .gen = &c->ask->gen },
-                                  .owner = c };
+        c->job[i] = (struct job){
+            .q = { .prompt = c->prompt[i].id, .n_prompt = c->prompt[i].n, .gen = &c->ask->gen },
+            .owner = c
+        };
         runner_submit(server_runner(c->s), &c->job[i]);
     }
 }

@@ -17,6 +17,9 @@
 #include "server/http.h"
 #include "server/problem.h"
 #include "server/runner.h"
+#include "text/tokenizer.h"
+
+enum { CALL_PROMPTS = 64 }; /* of one request: lm-eval sends that many */
 
 struct call;
 struct server;
@@ -47,7 +50,8 @@ struct dialect {
     size_t ask_size;         /* of the struct that `read` fills; it begins with a struct ask */
     /* Defaults, then the body; the prompts' ids. On a preparing thread. */
     bool (*read)(struct call *c, const json_t *body, struct problem *p);
-    /* A stream's first pieces; what an event adds to answer `i`; its end. They send by call_send(). */
+    /* A stream's first pieces; what an event adds to answer `i`; its end. They send by call_send().
+     */
     void (*begin)(struct call *c);
     void (*piece)(struct call *c, int i, const struct engine_event *ev);
     void (*end)(struct call *c);
@@ -70,7 +74,7 @@ struct call {
     struct problem problem;
     /* one per prompt */
     int n_prompt;
-    struct ids prompt[ASK_PROMPTS];
+    struct ids prompt[CALL_PROMPTS];
     struct job *job; /* [n_prompt] */
     int n_job_left;
     /* [n_prompt * ask->gen.n_choices], of a prompt side by side */

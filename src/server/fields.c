@@ -68,8 +68,9 @@ static bool read_text(const struct field *f, const json_t *v, void *at, struct p
     if (!json_is_string(v)) return fields_wants(p, f->name, "a text", v);
     double n = (double)json_string_length(v);
     if (n < f->least || n > f->largest)
-        return problem(p, PROBLEM_INVALID, f->name, "`%s` has %.0f bytes: must be from %.0f to %.0f",
-                       f->name, n, f->least, f->largest);
+        return problem(p, PROBLEM_INVALID, f->name,
+                       "`%s` has %.0f bytes: must be from %.0f to %.0f", f->name, n, f->least,
+                       f->largest);
     *(struct slice *)at = (struct slice){ json_string_value(v), json_string_length(v) };
     return true;
 }
@@ -100,9 +101,9 @@ static const struct {
     bool (*read)(const struct field *f, const json_t *v, void *at, struct problem *p);
     const char *type; /* JSON schema */
 } kinds[FIELD_KINDS] = {
-    [FIELD_INT] = { read_int, "integer" },  [FIELD_REAL] = { read_real, "number" },
+    [FIELD_INT] = { read_int, "integer" },   [FIELD_REAL] = { read_real, "number" },
     [FIELD_FLAG] = { read_flag, "boolean" }, [FIELD_TEXT] = { read_text, "string" },
-    [FIELD_JSON] = { read_json, NULL },     [FIELD_OWN] = { read_own, NULL },
+    [FIELD_JSON] = { read_json, NULL },      [FIELD_OWN] = { read_own, NULL },
     [FIELD_UNUSED] = { read_unused, NULL },
 };
 

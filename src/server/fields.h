@@ -38,8 +38,7 @@ struct field {
 };
 
 /* Reads `obj` into `into`, which holds the defaults. */
-bool fields_read(const struct field *f, size_t n, const json_t *obj, void *into,
-                 struct problem *p);
+bool fields_read(const struct field *f, size_t n, const json_t *obj, void *into, struct problem *p);
 /* A whole number, written as 5 or 5.0. */
 bool fields_whole(const json_t *v, json_int_t *out);
 /* "NAME must be WHAT, not ..." */

@@ -52,12 +52,18 @@ static void on_request(struct evhttp_request *req, void *arg)
 enum http_method http_method(const struct exchange *x)
 {
     switch (evhttp_request_get_command(x->req)) {
-    case EVHTTP_REQ_GET: return HTTP_GET;
-    case EVHTTP_REQ_HEAD: return HTTP_HEAD;
-    case EVHTTP_REQ_POST: return HTTP_POST;
-    case EVHTTP_REQ_DELETE: return HTTP_DELETE;
-    case EVHTTP_REQ_OPTIONS: return HTTP_OPTIONS;
-    default: return HTTP_OTHER;
+    case EVHTTP_REQ_GET:
+        return HTTP_GET;
+    case EVHTTP_REQ_HEAD:
+        return HTTP_HEAD;
+    case EVHTTP_REQ_POST:
+        return HTTP_POST;
+    case EVHTTP_REQ_DELETE:
+        return HTTP_DELETE;
+    case EVHTTP_REQ_OPTIONS:
+        return HTTP_OPTIONS;
+    default:
+        return HTTP_OTHER;
     }
 }
 
@@ -130,9 +136,15 @@ static const char *reason(int status)
         int status;
         const char *reason;
     } known[] = {
-        { 200, "OK" },          { 204, "No Content" },        { 304, "Not Modified" },
-        { 400, "Bad Request" }, { 401, "Unauthorized" },      { 403, "Forbidden" },
-        { 404, "Not Found" },   { 405, "Method Not Allowed" }, { 408, "Request Timeout" },
+        { 200, "OK" },
+        { 204, "No Content" },
+        { 304, "Not Modified" },
+        { 400, "Bad Request" },
+        { 401, "Unauthorized" },
+        { 403, "Forbidden" },
+        { 404, "Not Found" },
+        { 405, "Method Not Allowed" },
+        { 408, "Request Timeout" },
         { 413, "Content Too Large" },
         { 415, "Unsupported Media Type" },
         { 421, "Misdirected Request" },
@@ -243,8 +255,8 @@ static int open_socket(const struct sockaddr *a, socklen_t n)
 static bool is_stale(const struct sockaddr_un *a)
 {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool stale = fd >= 0 && connect(fd, (const struct sockaddr *)a, sizeof(*a)) &&
-                 errno == ECONNREFUSED;
+    bool stale =
+        fd >= 0 && connect(fd, (const struct sockaddr *)a, sizeof(*a)) && errno == ECONNREFUSED;
 
     if (fd >= 0) close(fd);
     return stale;
@@ -257,7 +269,7 @@ static enum brrr_status listen_unix(struct http *h, const char *path, struct brr
     if (strlen(path) >= sizeof(a.sun_path))
         return fail(err, BRRR_E_LIMIT, "the socket's path has %zu bytes; %zu at most", strlen(path),
                     sizeof(a.sun_path) - 1);
-    strcpy(a.sun_path, path);
+    memcpy(a.sun_path, path, strlen(path) + 1);
     int fd = open_socket((struct sockaddr *)&a, sizeof(a));
     if (fd < 0 && errno == EADDRINUSE && is_stale(&a) && unlink(path) == 0)
         fd = open_socket((struct sockaddr *)&a, sizeof(a));
@@ -274,7 +286,8 @@ static enum brrr_status listen_tcp(struct http *h, const char *host, const char 
     socklen_t n = sizeof(a);
     int fd = -1, e = getaddrinfo(*host ? host : NULL, service, &hint, &list);
 
-    if (e) return fail(err, BRRR_E_IO, "cannot listen on %s:%s: %s", host, service, gai_strerror(e));
+    if (e)
+        return fail(err, BRRR_E_IO, "cannot listen on %s:%s: %s", host, service, gai_strerror(e));
     for (struct addrinfo *i = list; i && fd < 0; i = i->ai_next)
         fd = open_socket(i->ai_addr, i->ai_addrlen);
     e = errno;

@@ -37,11 +37,11 @@ struct http_opts {
 };
 
 struct http_stats {
-    int n_conn;                 /* open now                                    */
-    uint64_t n_conn_all;        /* since the start                             */
-    uint64_t n_refused_conn;    /* one too many                                */
-    uint64_t n_late, n_gate;    /* beyond a deadline; refused by the gate      */
-    uint64_t n_slow, n_gone;    /* readers cut; clients that left before the end */
+    int n_conn;              /* open now                                    */
+    uint64_t n_conn_all;     /* since the start                             */
+    uint64_t n_refused_conn; /* one too many                                */
+    uint64_t n_late, n_gate; /* beyond a deadline; refused by the gate      */
+    uint64_t n_slow, n_gone; /* readers cut; clients that left before the end */
 };
 
 /* Zeros become the defaults of limits.h. */

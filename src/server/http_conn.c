@@ -8,6 +8,7 @@
 #include <event2/bufferevent_ssl.h>
 #include <event2/util.h>
 #include <openssl/ssl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <xxhash.h>
@@ -104,7 +105,7 @@ static void take_addr(struct conn *c)
     struct sockaddr_storage a;
     socklen_t n = sizeof(a);
 
-    strcpy(c->addr, "unix");
+    snprintf(c->addr, sizeof(c->addr), "unix");
     if (getpeername(bufferevent_getfd(c->bev), (struct sockaddr *)&a, &n)) return;
     if (a.ss_family == AF_INET)
         inet_ntop(AF_INET, &((struct sockaddr_in *)&a)->sin_addr, c->addr, sizeof(c->addr));
@@ -155,10 +156,10 @@ static struct bufferevent *make_bev(struct event_base *base, SSL_CTX *tls)
 {
     if (!tls) return bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
     SSL *ssl = SSL_new(tls);
-    struct bufferevent *bev = ssl ? bufferevent_openssl_socket_new(
-                                        base, -1, ssl, BUFFEREVENT_SSL_ACCEPTING,
-                                        BEV_OPT_CLOSE_ON_FREE)
-                                  : NULL;
+    struct bufferevent *bev =
+        ssl ? bufferevent_openssl_socket_new(base, -1, ssl, BUFFEREVENT_SSL_ACCEPTING,
+                                             BEV_OPT_CLOSE_ON_FREE)
+            : NULL;
     if (ssl && !bev) SSL_free(ssl);
     return bev;
 }
@@ -188,8 +189,7 @@ struct bufferevent *conn_begin(struct event_base *base, void *arg)
 
 struct conn *conn_of(struct http *h, struct evhttp_request *req)
 {
-    struct bufferevent *bev =
-        evhttp_connection_get_bufferevent(evhttp_request_get_connection(req));
+    struct bufferevent *bev = evhttp_connection_get_bufferevent(evhttp_request_get_connection(req));
     struct conn *c;
 
     LIST_FOREACH(c, bev_bucket(h, bev), same_bev) if (c->bev == bev) return c;

@@ -31,7 +31,7 @@ bool problem(struct problem *p, enum problem_kind kind, const char *field, const
 bool problem_of(struct problem *p, const char *field, enum brrr_status st, const char *text)
 {
     static const enum problem_kind kinds[] = {
-        [BRRR_E_IO] = PROBLEM_FAILED,      [BRRR_E_FORMAT] = PROBLEM_INVALID,
+        [BRRR_E_IO] = PROBLEM_FAILED,           [BRRR_E_FORMAT] = PROBLEM_INVALID,
         [BRRR_E_UNSUPPORTED] = PROBLEM_INVALID, [BRRR_E_NOMEM] = PROBLEM_MEMORY,
         [BRRR_E_LIMIT] = PROBLEM_INVALID,
     };

@@ -12,7 +12,8 @@ enum {
     STEPS_KEPT = METRIC_STEPS,
 };
 
-/* What one call of engine_poll() brought, in one piece of memory: news, events, alternatives, texts. */
+/* What one call of engine_poll() brought, in one piece of memory: news, events, alternatives,
+ * texts. */
 struct bundle {
     struct bundle *next;
     int n;
@@ -82,8 +83,7 @@ static void refused(struct runner *r, struct job *j, const struct brrr_error *er
     struct bundle *b = bundle_new(1, 0, n);
 
     memcpy(b->text, err->text, n);
-    b->news[0] =
-        (struct news){ .job = j, .status = err->status, .why = b->text, .last = true };
+    b->news[0] = (struct news){ .job = j, .status = err->status, .why = b->text, .last = true };
     publish(r, b);
 }
 
