@@ -19,6 +19,7 @@ static void begin_text(struct seq *q)
     const struct gen_params *g = &q->r->gen;
 
     stopper_init(&q->stopper, g->stop, g->n_stop);
+    q->stopper.keep = g->include_stop;
     if (!q->detok.t) return;
     detok_reset(&q->detok);
     detok_push(&q->detok, q->id[q->r->n_prompt - 1]);

@@ -222,6 +222,16 @@ static void finish(struct call *c)
     call_free(c);
 }
 
+/* Of the jobs of a call: tokens add up, times are those of the slowest. */
+static void add_timings(struct engine_timings *sum, const struct engine_timings *t)
+{
+    sum->n_prompt += t->n_prompt;
+    sum->n_cached += t->n_cached;
+    sum->queue_s = MAX(sum->queue_s, t->queue_s);
+    sum->prefill_s = MAX(sum->prefill_s, t->prefill_s);
+    sum->decode_s = MAX(sum->decode_s, t->decode_s);
+}
+
 void call_news(void *arg, const struct news *n)
 {
     struct job *j = n->job;
@@ -237,10 +247,7 @@ void call_news(void *arg, const struct news *n)
     }
     if (!n->last) return;
     j->over = true;
-    if (n->ev) {
-        c->timings.n_prompt += n->ev->timings.n_prompt;
-        c->timings.n_cached += n->ev->timings.n_cached;
-    }
+    if (n->ev) add_timings(&c->timings, &n->ev->timings);
     if (c->failed) cancel_jobs(c);
     if (--c->n_job_left == 0) finish(c);
 }
@@ -270,4 +277,36 @@ void call_send(struct call *c, const char *before, json_t *v, const char *after)
 void call_event(struct call *c, json_t *v)
 {
     call_send(c, "data: ", v, "\n\n");
+}
+
+static void set_number(struct call *c, const char *name, double value)
+{
+    char text[32];
+
+    snprintf(text, sizeof(text), "%.0f", value);
+    http_set(c->x, name, text);
+}
+
+void call_timing_headers(struct call *c)
+{
+    const struct engine_timings *t = &c->timings;
+    double inference = t->prefill_s + t->decode_s, all = clock_now() - c->t_received;
+    char seconds[32];
+    int n_gen = 0, n_prompt = 0;
+
+    for (int i = 0; i < c->n_answer; i++)
+        n_gen += c->answer[i].n_gen;
+    for (int i = 0; i < c->n_prompt; i++)
+        n_prompt += (int)c->prompt[i].n;
+    snprintf(seconds, sizeof(seconds), "%.3f", all);
+    http_set(c->x, "x-compute-type", "cpu");
+    http_set(c->x, "x-compute-time", seconds);
+    set_number(c, "x-compute-characters", (double)c->n_chars);
+    set_number(c, "x-total-time", 1e3 * all);
+    set_number(c, "x-validation-time", 1e3 * (c->t_ready - c->t_received));
+    set_number(c, "x-queue-time", 1e3 * t->queue_s);
+    set_number(c, "x-inference-time", 1e3 * inference);
+    set_number(c, "x-time-per-token", n_gen ? 1e3 * inference / n_gen : 0);
+    set_number(c, "x-prompt-tokens", n_prompt);
+    set_number(c, "x-generated-tokens", n_gen);
 }

@@ -77,6 +77,7 @@ struct call {
     struct ids prompt[CALL_PROMPTS];
     struct job *job; /* [n_prompt] */
     int n_job_left;
+    size_t n_chars; /* of texts in the prompts, as far as the dialect counts them */
     /* [n_prompt * ask->gen.n_choices], of a prompt side by side */
     struct answer *answer;
     int n_answer;
@@ -102,6 +103,8 @@ void call_send(struct call *c, const char *before, json_t *v, const char *after)
 /* An event of server-sent events. */
 void call_event(struct call *c, json_t *v);
 void call_send_text(struct call *c, const char *text);
+/* x-compute-time and so on, as TGI has them: of a whole answer, before it. */
+void call_timing_headers(struct call *c);
 
 /* --- for the preparing threads --- */
 

@@ -32,6 +32,8 @@ bool fields_whole(const json_t *v, json_int_t *out)
 
 static bool out_of_range(struct problem *p, const struct field *f, double got)
 {
+    if (f->rule)
+        return problem(p, PROBLEM_INVALID, f->name, "`%s` %s. Given: %.12g", f->name, f->rule, got);
     return problem(p, PROBLEM_INVALID, f->name, "`%s` is %.12g: must be from %.12g to %.12g",
                    f->name, got, f->least, f->largest);
 }

@@ -33,6 +33,7 @@ struct field {
     bool (*read)(void *into, const json_t *v, const char *name, struct problem *p);
     const char *schema; /* of FIELD_JSON and FIELD_OWN: a JSON schema             */
     const char *off;    /* the default, as JSON; NULL: none                       */
+    const char *rule;   /* what a number out of range is told; NULL: the range      */
     const char *doc;
     bool required;
 };

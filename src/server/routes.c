@@ -8,6 +8,7 @@
 #include "server/json_text.h"
 #include "server/openai.h"
 #include "server/server.h"
+#include "server/tgi.h"
 
 static void reply_json(struct exchange *x, int status, json_t *v)
 {
