@@ -177,8 +177,8 @@ static struct kind_sum sum_kind(const struct sim_run *run, const struct bench *b
         const struct metric_step *x = &run->step[i];
         if (metric_kind_of(x) != kind) continue;
         k.n++;
-        k.time += x->plan_s + x->model_s + x->draw_s + x->commit_s;
-        k.model += x->model_s;
+        k.time += metric_step_seconds(x);
+        k.model += x->phase_s[PHASE_MODEL];
         k.prompt_rows += x->n_prompt;
         k.decode_rows += x->n_decode + x->n_draft;
         k.bound += machine_step_seconds(&b->limits, &x->work);
@@ -221,10 +221,12 @@ static void print_run_notes(const struct sim_run *run, const char *end)
     if (m->could_tokens > 0)
         printf("%s: of %.0f tokens that earlier requests had computed %.1f %% were found%s\n",
                run->name, m->could_tokens, 100 * m->hit_share, end);
-    printf("%s: a step's time is %.2f %% planning, %.1f %% the model, %.2f %% sampling, "
-           "%.2f %% the rest%s\n",
-           run->name, 100 * m->plan_share, 100 * m->model_share, 100 * m->draw_share,
-           100 * m->commit_share, end);
+    printf("%s: a step's time is", run->name);
+#define PHASE(id, name, label, help) \
+    printf("%s %.2f %% " label, id == 0 ? "" : ",", 100 * m->name##_share);
+#include "engine/phases.def"
+#undef PHASE
+    printf("%s\n", end);
 }
 
 static void print_notes(const struct servesim *s, const char *end)

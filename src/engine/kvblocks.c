@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 enum { PAGE = 4096 };
+_Static_assert((int)KV_KINDS <= (int)PREFAULT_RANGES, "a range for each kind");
 
 static enum brrr_status kind_init(struct kvblocks_kind *k, struct brrr_error *err)
 {
@@ -45,8 +46,16 @@ enum brrr_status kvblocks_init(struct kvblocks *b, const size_t bytes[KV_KINDS],
     return BRRR_OK;
 }
 
+void kvblocks_ahead(struct kvblocks *b, size_t bytes)
+{
+    for (int k = 0; k < KV_KINDS; k++)
+        prefault_add(&b->ahead, b->kind[k].base, (size_t)b->kind[k].n * b->kind[k].bytes);
+    prefault_start(&b->ahead, bytes);
+}
+
 void kvblocks_fini(struct kvblocks *b)
 {
+    prefault_stop(&b->ahead);
     for (int k = 0; k < KV_KINDS; k++) {
         free(b->kind[k].free_list);
         free(b->kind[k].block);
@@ -124,6 +133,8 @@ int32_t kvblocks_take(struct kvblocks *b, enum kv_kind kind)
 
     assert(k->n_free > 0 && b->used + b->cached + k->bytes <= b->budget);
     int32_t i = k->free_list[--k->n_free];
+    /* New ones come in order, the lowest first. */
+    prefault_use(&b->ahead, (int)kind, ((size_t)i + 1) * k->bytes);
     k->block[i] = (struct kvblock){ .refs = 1, .node = -1 };
     k->n_user++;
     k->n_used++;

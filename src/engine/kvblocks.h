@@ -18,6 +18,7 @@
 #define ENGINE_KVBLOCKS_H
 
 #include "base/mem.h"
+#include "base/prefault.h"
 #include "model/kv_view.h"
 
 struct kvblock {
@@ -41,11 +42,15 @@ struct kvblocks {
     uint64_t now;                /* counts what was let go of */
     struct kvblocks_kind kind[KV_KINDS];
     struct arena mem;
+    struct prefault ahead; /* ranges by kind */
 };
 
 /* bytes: of a block of each kind; budget: at least one block of each. */
 enum brrr_status kvblocks_init(struct kvblocks *b, const size_t bytes[KV_KINDS], size_t budget,
                                struct brrr_error *err);
+/* Blocks that were never used have their pages before they are, so many bytes ahead; *b stays where
+ * it is from now on. */
+void kvblocks_ahead(struct kvblocks *b, size_t bytes);
 void kvblocks_fini(struct kvblocks *b); /* zeroed is allowed */
 
 /* Bytes that can still come into use, cached ones given up. */

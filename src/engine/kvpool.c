@@ -13,6 +13,9 @@
 /* A start reads from disk for so many seconds at most: others wait meanwhile. */
 static const double READ_S = 0.05;
 
+/* Memory that is present before it is needed: a part of what the slots may come to. */
+enum { AHEAD_PART = 8, AHEAD_MOST = 256 << 20 };
+
 struct slot {
     struct prefix_key last; /* of the last published block, or the root */
     int n_published;        /* blocks                                   */
@@ -159,6 +162,7 @@ enum brrr_status kvpool_new(struct kvpool **out, const struct hparams *hp,
         goto error;
     }
     place_layers(p, hp);
+    kvblocks_ahead(&p->blocks, MIN(kvpool_bytes(hp, o) / AHEAD_PART, (size_t)AHEAD_MOST));
     p->view.type = o->kv_type;
     p->view.layer = p->layer;
     *out = p;
