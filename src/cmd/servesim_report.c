@@ -283,7 +283,7 @@ static double sum_of(const struct sim_run *run, size_t k)
 
 static int print_csv(const struct servesim *s)
 {
-    printf("run,requests,concurrency,rate,parallel,ctx,chunk,samples,prefix_cache,policy");
+    printf("run,requests,concurrency,rate,parallel,ctx,chunk,samples,beams,prefix_cache,policy");
     for (size_t k = 0; k < COUNT(sums); k++)
         printf(",%s", sums[k].name);
     for (size_t k = 0; k < COUNT(times); k++)
@@ -293,9 +293,9 @@ static int print_csv(const struct servesim *s)
     for (int i = 0; i < s->n_run; i++) {
         const struct sim_run *run = &s->run[i];
         if (!shown(run)) continue;
-        printf("%s,%d,%d,%g,%d,%d,%d,%d,%d,%s", run->name, run->load->n, run->concurrency,
+        printf("%s,%d,%d,%g,%d,%d,%d,%d,%d,%d,%s", run->name, run->load->n, run->concurrency,
                run->rate, run->eo.n_parallel, run->eo.ctx, run->eo.chunk, run->n_samples,
-               !run->eo.no_prefix, sched_policy_name(run->eo.policy));
+               run->n_beams, !run->eo.no_prefix, sched_policy_name(run->eo.policy));
         for (size_t k = 0; k < COUNT(sums); k++)
             printf(",%.9g", sum_of(run, k));
         for (size_t k = 0; k < COUNT(times); k++) {
@@ -353,12 +353,12 @@ static json_t *json_slo(const struct sim_slo *slo)
 
 static json_t *json_run(const struct sim_run *run, const struct bench *b)
 {
-    json_t *o = json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:b, s:s, s:i, s:b, s:o}", "run",
-                          run->name, "load", run->load_name, "requests", run->load->n,
-                          "concurrency", run->concurrency, "parallel", run->eo.n_parallel, "ctx",
-                          run->eo.ctx, "chunk", run->eo.chunk, "prefix_cache", !run->eo.no_prefix,
-                          "policy", sched_policy_name(run->eo.policy), "samples", run->n_samples,
-                          "interrupted", run->interrupted, "slo", json_slo(&run->slo));
+    json_t *o = json_pack(
+        "{s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:b, s:s, s:i, s:i, s:b, s:o}", "run", run->name,
+        "load", run->load_name, "requests", run->load->n, "concurrency", run->concurrency,
+        "parallel", run->eo.n_parallel, "ctx", run->eo.ctx, "chunk", run->eo.chunk, "prefix_cache",
+        !run->eo.no_prefix, "policy", sched_policy_name(run->eo.policy), "samples", run->n_samples,
+        "beams", run->n_beams, "interrupted", run->interrupted, "slo", json_slo(&run->slo));
 
     if (!o) return NULL;
     for (size_t k = 0; k < COUNT(sums); k++)

@@ -126,6 +126,13 @@ def test_chats_go_on_from_their_answers(brrr):
     assert 1 <= r["recomputed_most"] <= 32 and r["hit_share"] == 1
 
 
+def test_beams_share_what_they_have_in_common(brrr):
+    r, = runs(brrr, *SMALL, "--concurrency", "1", "--beams", "3")
+    one, = runs(brrr, *SMALL, "--concurrency", "1")
+    assert r["beams"] == 3 == r["parallel"] == r["running_most"] and one["beams"] == 0
+    assert r["ended"] == one["ended"] and r["kv_saved_share"] > one["kv_saved_share"]
+
+
 def test_samples_share_their_prompt(brrr):
     r, = runs(brrr, *SMALL, "--concurrency", "1", "--samples", "4")
     assert r["samples"] == 4 == r["parallel"] and r["running_most"] == 4
@@ -214,6 +221,9 @@ def test_plots(brrr, tmp_path):
     ([*SMALL, "--slo", "ttft=0"], "--slo is a list of ttft="),
     ([*SMALL, "--slo", "ttft=1,"], "--slo is a list of ttft="),
     ([*SMALL, "--slo", "x=1"], "--slo is a list of ttft="),
+    (["--beams", "3"], "--beams belongs to --serve-sim"),
+    ([*SMALL, "--beams", "0"], "--beams is from 1 to 32"),
+    ([*SMALL, "--beams", "2", "--samples", "2"], "--samples or --beams, not both"),
     ([*SMALL, "--samples", "0"], "--samples is from 1 to 128"),
     ([*SMALL, "--shared-prefix", "5:2"], "--shared-prefix is tokens, or tokens:part"),
     ([*SMALL, "--shared-prefix", "x"], "--shared-prefix is tokens, or tokens:part"),
