@@ -139,6 +139,7 @@ static void steps_are_weighed_by_time(void **state)
           .n_running = 2,
           .kv_used = 10,
           .kv_tail = 1,
+          .kv_tail_alone = 2,
           .kv_alone = 20 },
         { .model_s = 2,
           .plan_s = 1,
@@ -146,6 +147,7 @@ static void steps_are_weighed_by_time(void **state)
           .n_running = 4,
           .kv_used = 30,
           .kv_tail = 3,
+          .kv_tail_alone = 4,
           .kv_alone = 40 },
     };
     struct simload l = { 0 };
@@ -160,6 +162,7 @@ static void steps_are_weighed_by_time(void **state)
     assert_float_equal(run.sum.kv_used_mean, 0.25, 1e-12);
     assert_float_equal(run.sum.kv_used_most, 0.3, 1e-12);
     assert_float_equal(run.sum.kv_tail_share, 0.1, 1e-12);
+    assert_float_equal(run.sum.kv_tail_seq_share, 0.1, 1e-12);
     assert_float_equal(run.sum.kv_saved_share, 1 - 100.0 / 140, 1e-12);
     assert_float_equal(run.sum.plan_share, 0.25, 1e-12);
     assert_float_equal(run.sum.idle_share, 0.2, 1e-12);
