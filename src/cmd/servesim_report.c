@@ -216,8 +216,9 @@ static void print_run_notes(const struct sim_run *run, const char *end)
     printf("%s: up to %d sequences of %d tokens in %.0f MiB of cache, %.0f if each reserved all of "
            "them; ",
            run->name, run->eo.n_parallel, run->eo.ctx, m->kv_budget / (1 << 20), m->reserved_seqs);
-    printf("of what was in use %.1f %% held no token, sharing saved %.1f %%%s\n",
-           100 * m->kv_tail_share, 100 * m->kv_saved_share, end);
+    printf("of what was in use %.1f %% held no token (%.1f %% of what each sequence had), sharing "
+           "saved %.1f %%%s\n",
+           100 * m->kv_tail_share, 100 * m->kv_tail_seq_share, 100 * m->kv_saved_share, end);
     if (m->could_tokens > 0)
         printf("%s: of %.0f tokens that earlier requests had computed %.1f %% were found%s\n",
                run->name, m->could_tokens, 100 * m->hit_share, end);

@@ -39,6 +39,7 @@ struct kvpool_opts {
 struct kvpool_stats {
     size_t budget, used, cached; /* bytes                                           */
     size_t alone;                /* as used, each block counted for every sequence that has it */
+    size_t tail, tail_alone;     /* of used and of alone: places behind the ends of sequences  */
     int n_used, n_cached;        /* blocks, over all kinds                          */
     uint64_t evicted;            /* cached blocks given up, since the start         */
     uint64_t copied;             /* blocks copied because others read them, or more */

@@ -244,20 +244,6 @@ static void charge(struct brrr_engine *e, int n_row)
     }
 }
 
-/* Places in the last blocks of all sequences that hold no token yet, in bytes. */
-static size_t tails(const struct brrr_engine *e)
-{
-    size_t room, block_bytes, n = 0;
-
-    kvpool_room(e->kv, &room, &block_bytes);
-    for (int i = 0; i < e->o.n_parallel; i++) {
-        const struct seq *q = e->slot[i];
-        if (!q || (q->r->beams && !q->live)) continue;
-        n += (size_t)(KV_BLOCK - q->n_done % KV_BLOCK) % KV_BLOCK;
-    }
-    return n * (block_bytes / KV_BLOCK);
-}
-
 /* Blocks that are full now get their names. */
 static void publish(struct brrr_engine *e, const struct batch *b)
 {
@@ -287,7 +273,8 @@ static void measure(struct brrr_engine *e, const struct batch *b)
     s->kv_used = kv.used;
     s->kv_cached = kv.cached;
     s->kv_alone = kv.alone;
-    s->kv_tail = tails(e);
+    s->kv_tail = kv.tail;
+    s->kv_tail_alone = kv.tail_alone;
     s->work = machine_batch_work(e->m->model, &e->cost, b, e->o.kv_type);
 }
 

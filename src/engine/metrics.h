@@ -12,6 +12,7 @@
 #ifndef ENGINE_METRICS_H
 #define ENGINE_METRICS_H
 
+#include "engine/kvdisk.h"
 #include "engine/kvpool.h"
 #include "engine/machine.h"
 #include "engine/spec.h"
@@ -48,6 +49,7 @@ struct metric_step {
     size_t kv_used, kv_cached;       /* bytes, at its end                                   */
     size_t kv_alone;                 /* kv_used if nothing was shared                       */
     size_t kv_tail;                  /* of kv_used: places behind the last tokens of sequences */
+    size_t kv_tail_alone;            /* of kv_alone                                         */
     struct step_work work;
 };
 
@@ -69,6 +71,7 @@ struct metrics {
     struct step_work work;                       /* of all steps                          */
     int n_running, n_waiting;                    /* sequences                             */
     struct kvpool_stats kv;
+    struct kvdisk_stats disk; /* nothing where there is no disk tier */
 };
 
 void engine_metrics(const struct brrr_engine *e, struct metrics *out);
