@@ -90,6 +90,8 @@ void options_help(const char *verb, FILE *to);
 
 /* "brrr: <message>" on stderr; returns the exit code that belongs to the status. */
 int cmd_fail(const struct brrr_error *err);
+/* The same of opening an engine: what a limit refuses there is the value of an option. */
+int cmd_fail_engine(const struct brrr_error *err);
 int cmd_usage(const char *verb, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The model file the user named with -m, as the first operand or in BRRR_MODEL; "default" is the
  * one that run.sh fetched. NULL after a message. */

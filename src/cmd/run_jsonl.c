@@ -321,7 +321,7 @@ int run_jsonl(const struct options *o, const struct engine_opts *eo)
     session_plan(&planned, o, m);
     planned.max_waiting = o->queue;
     if ((code = session_open_draft(&planned, o))) goto out;
-    if (engine_open(&s.e, m, &planned, &err)) code = cmd_fail(&err);
+    if (engine_open(&s.e, m, &planned, &err)) code = cmd_fail_engine(&err);
     else code = serve_lines(&s);
 out:
     while (s.n-- > 0)

@@ -132,6 +132,11 @@ def test_a_system_prompt_that_is_no_utf8(brrr):
     (["run", "--epsilon-cutoff", "2"], "epsilon_cutoff is 2"),
     (["run", "--eta-cutoff", "2"], "eta_cutoff is 2"),
     (["bench", "-n", "2147483647"], "-n is from 0 to 16777216"),
+    (["run", "--kv-memory", "1K"], "bytes of KV cache, --kv-memory allows 1024: "),
+    (["run", "--jsonl", "--kv-memory", "1K"], "bytes of KV cache, --kv-memory allows 1024: "),
+    (["chat", "--kv-memory", "1K"], "bytes of KV cache, --kv-memory allows 1024: "),
+    (["bench", "-p", "8", "--kv-memory", "1K"], "bytes of KV cache, --kv-memory allows 1024: "),
+    (["run", "-c", "1000000"], "a context of 1000000 tokens: this model has 1 to "),
 ])
 def test_ranges_of_options(brrr, args, says):
     p = brrr([*args, "-m", TINY], input=b"x")

@@ -249,10 +249,10 @@ def test_refused(brrr, args, says):
 
 def test_what_does_not_fit_is_refused(brrr):
     p = brrr(["bench", "-m", TINY, *SMALL, "-c", "49"])
-    assert p.returncode != OK and p.stdout == b""
+    assert p.returncode == USAGE and p.stdout == b""
     assert b"a prompt of 45 tokens and an answer of 5; the context holds 49" in p.stderr
     p = brrr(["bench", "-m", TINY, *SMALL, "--kv-memory", "1K"])
-    assert p.returncode != OK and b"KV cache" in p.stderr
+    assert p.returncode == USAGE and b"KV cache, --kv-memory allows 1024" in p.stderr
 
 
 def test_interrupt_reports_what_is_there(brrr):
