@@ -328,6 +328,20 @@ static json_t *json_requests(const struct sim_run *run)
     return a;
 }
 
+static json_t *json_steps(const struct sim_run *run, const struct bench *b)
+{
+    json_t *a = json_array();
+
+    for (size_t i = 0; i < run->n_step; i++) {
+        const struct metric_step *x = &run->step[i];
+        json_array_append_new(
+            a, json_pack("{s:f, s:f, s:f, s:i, s:i}", "at", x->t0, "time_s", metric_step_seconds(x),
+                         "bound_s", machine_step_seconds(&b->limits, &x->work), "prompt_rows",
+                         x->n_prompt, "decode_rows", x->n_decode + x->n_draft));
+    }
+    return a;
+}
+
 static json_t *json_kinds(const struct sim_run *run, const struct bench *b)
 {
     json_t *o = json_object();
@@ -368,8 +382,8 @@ static json_t *json_run(const struct sim_run *run, const struct bench *b)
         json_object_set_new(o, times[k].json, bench_json_stat(times_of(run, k)));
     json_object_set_new(o, "kinds", json_kinds(run, b));
     json_object_set_new(o, "raw",
-                        json_pack("{s:o, s:o}", "itl_s", bench_json_raw(&run->itl_s), "requests",
-                                  json_requests(run)));
+                        json_pack("{s:o, s:o, s:o}", "itl_s", bench_json_raw(&run->itl_s),
+                                  "requests", json_requests(run), "steps", json_steps(run, b)));
     return o;
 }
 

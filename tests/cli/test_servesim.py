@@ -58,6 +58,10 @@ def test_json(brrr):
         assert sum(k["time_s"] for k in kinds) == pytest.approx(r["step_s"])
         assert sum(k["decode_rows"] for k in kinds) == 6 * 4
         assert sum(k["prompt_rows"] for k in kinds) == 6 * 45 - r["cached_tokens"]
+        steps = r["raw"]["steps"]
+        assert len(steps) == r["steps"] and [s["at"] for s in steps] == sorted(s["at"] for s in steps)
+        assert sum(s["time_s"] for s in steps) == pytest.approx(r["step_s"])
+        assert sum(s["prompt_rows"] for s in steps) == 6 * 45 - r["cached_tokens"]
         for q in r["raw"]["requests"]:
             assert 0 <= q["due"] <= q["sent"] <= q["first"] <= q["end"]
             assert q["n_prompt"] == 45 and q["n_made"] == 5 and q["good"]
@@ -72,7 +76,7 @@ def test_documented(brrr):
     """Every field of the JSON is in docs/bench.md."""
     doc = (ROOT / "docs/bench.md").read_text()
     r = runs(brrr, *SMALL, "--concurrency", "2")[0]
-    keys = {*r, *r["raw"], *r["raw"]["requests"][0]}
+    keys = {*r, *r["raw"], *r["raw"]["requests"][0], *r["raw"]["steps"][0]}
     keys |= {k for kind in r["kinds"].values() for k in kind}
     assert [k for k in sorted(keys) if f"`{k}`" not in doc] == []
     presets = re.findall(r'\{ "(\w+)", \{ \.n_part', (ROOT / "src/cmd/simload.c").read_text())
