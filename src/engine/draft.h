@@ -43,6 +43,8 @@ void draft_shared_learn(struct draft_shared *s, const int32_t *id, int n);
 /* The guesses for one sequence. */
 struct draft;
 
+/* Memory that draft_new() takes, about. */
+size_t draft_bytes(enum draft_kind k, int n_token);
 /* n_token: as many as the sequence can come to. shared: NULL for one that learns from itself only;
  * it must stay as long. DRAFT_NONE: *out is NULL. */
 enum brrr_status draft_new(struct draft **out, enum draft_kind k, int n_token,
