@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """--kv-disk: prompts seen by an earlier process are not computed again, and nothing else changes."""
 import json
+import re
 import resource
 import subprocess
 
@@ -64,6 +65,18 @@ def test_damaged_files_are_not_believed(tmp_path):
     data.write_bytes(b"")
     third, _ = run(*tier)
     assert third["ids"] == first["ids"] and third["timings"]["n_cached"] == 0
+
+
+def test_a_size_that_holds_no_block(tmp_path):
+    """Both numbers, and the one is less than the other."""
+    for size in ("1", "8K"):
+        answer, err = run("--kv-disk", f"{tmp_path}/kv,{size}")
+        assert answer["timings"]["n_cached"] == 0 and err.count("\n") == 1
+        left, first = map(int, re.search(r"(\d+) bytes are left to it, the first block takes (\d+)",
+                                         err).groups())
+        assert left < first
+    answer, err = run("--kv-disk", f"{tmp_path}/kv,{first}")
+    assert not err
 
 
 def test_dir_and_size_are_checked():
