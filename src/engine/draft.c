@@ -11,6 +11,7 @@
 enum {
     NGRAM = 4,      /* the longest that is looked up                              */
     MATCH_MAX = 32, /* how far back a match is followed: longer ones are as good  */
+    FEED = 4096,    /* tokens that are looked at in one call                      */
 };
 
 struct draft_shared {
@@ -268,7 +269,8 @@ int draft_guess(struct draft *d, const int32_t *id, int n, int32_t *out, int cap
 {
     *match = 0;
     if (n > d->cap) return 0; /* longer than anything that is remembered */
-    if (n > d->n) d->ops->feed(d, id, n);
-    d->n = n;
-    return n > 0 && cap > 0 ? d->ops->guess(d, id, n, out, cap, match) : 0;
+    int to = MIN(n, d->n + FEED);
+    if (to > d->n) d->ops->feed(d, id, to);
+    d->n = to;
+    return n > 0 && to == n && cap > 0 ? d->ops->guess(d, id, n, out, cap, match) : 0;
 }
