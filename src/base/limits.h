@@ -40,9 +40,10 @@ enum {
     LIMIT_NGRAM = 64, /* no_repeat_ngram_size: every place of the history is compared */
     LIMIT_LOGIT_BIAS = 1024,
     LIMIT_LOGPROBS = 1024,
-    LIMIT_PARALLEL = 256, /* sequences at once                                */
-    LIMIT_CHOICES = 128,  /* answers to one prompt                            */
-    LIMIT_BEAMS = 32,     /* width of a beam search */
+    LIMIT_ANSWER_LOGPROBS = 2 << 20, /* in all answers to a line: about 180 bytes each as JSON */
+    LIMIT_PARALLEL = 256,            /* sequences at once                                */
+    LIMIT_CHOICES = 128,             /* answers to one prompt                            */
+    LIMIT_BEAMS = 32,                /* width of a beam search */
     LIMIT_PRIORITY = 1000,
     LIMIT_WAITING = 1 << 16,     /* requests that wait for those that run            */
     LIMIT_QUEUE_BYTES = 1 << 30, /* of all requests that run or wait                 */
