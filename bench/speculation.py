@@ -3,12 +3,14 @@
 """speculation.py: what guessing tokens ahead brings, by kind of text.
 
     bench/speculation.py -m FILE [-o NAME] [--rounds 5] [--modes ngram,suffix] [--draft-model FILE]
+                         [--add]
 
 Runs `build/release/brrr run --jsonl` over the prompts of bench/speculation.txt, one request at a
 time, without speculation and in each mode, in turn for each round; greedy, and with --temp drawn
 from a fixed seed. Compares the ids of every answer with those of decoding one by one: they must be the
 same. The mode `again` is none once more: what the machine's noise makes of it. Speed is that of decoding (first token to last). Writes bench/results/NAME.json with every
-single time, and a table on standard output.
+single time, and a table on standard output; with --add what is there of the same prompts, modes and
+options counts as further rounds, so that a long measurement can be made of short ones.
 """
 import argparse
 import json
@@ -82,14 +84,28 @@ def check_same(got):
                 sys.exit(f"speculation.py: the answers of {mode} are not those of none")
 
 
+def before(args, modes):
+    """[{mode: rates} of each prompt] of the file that --add goes on with."""
+    path = HERE / "results" / f"{args.name}.json"
+    if not args.add or not path.exists():
+        return 0, []
+    old = json.loads(path.read_text())
+    if old["model"] != os.path.basename(args.model) or old["temperature"] != args.temp:
+        sys.exit(f"speculation.py: {path} is about something else")
+    return old["rounds"], [{m: c["modes"][m]["tok_s"] for m in modes} for c in old["cases"]]
+
+
 def report(args, got, modes):
+    n_before, old = before(args, modes)
+    old = old or [dict.fromkeys(modes, [])] * len(prompts(args.kinds))
     cases = []
     for i, (kind, name, _) in enumerate(prompts(args.kinds)):
         case = {"kind": kind, "name": name, "n_prompt": got["none"][0][i]["timings"]["n_prompt"],
                 "n_gen": got["none"][0][i]["timings"]["n_gen"], "modes": {}}
-        plain = statistics.median(speed(r[i]) for r in got["none"])
+        found = {m: old[i][m] + [speed(r[i]) for r in got[m]] for m in modes}
+        plain = statistics.median(found["none"])
         for mode in modes:
-            rates = [speed(r[i]) for r in got[mode]]
+            rates = found[mode]
             times = got[mode][0][i]["timings"]
             case["modes"][mode] = {"tok_s": [round(x, 1) for x in rates],
                                    "median": round(statistics.median(rates), 1),
@@ -102,7 +118,7 @@ def report(args, got, modes):
              for k in dict.fromkeys(c["kind"] for c in cases)}
     return {"cpu": cpu_name(), "model": os.path.basename(args.model),
             "draft_model": os.path.basename(args.draft_model) if args.draft_model else None,
-            "temperature": args.temp, "n_predict": args.n, "rounds": args.rounds,
+            "temperature": args.temp, "n_predict": args.n, "rounds": n_before + args.rounds,
             "precision": args.precision or "q8", "draft_max": args.draft_max or "default", "ratio_by_kind": kinds, "cases": cases}
 
 
@@ -128,6 +144,7 @@ def main():
                                 formatter_class=argparse.RawDescriptionHelpFormatter)
     a.add_argument("-m", "--model", required=True)
     a.add_argument("-o", "--name", help="write bench/results/NAME.json")
+    a.add_argument("--add", action="store_true")
     a.add_argument("-n", type=int, default=256)
     a.add_argument("--temp", type=float, default=0)
     a.add_argument("--rounds", type=int, default=5)
@@ -138,6 +155,8 @@ def main():
     a.add_argument("--draft-max", type=int)
     a.add_argument("--brrr", default=str(HERE.parent / "build/release/brrr"))
     args = a.parse_args()
+    if args.add and not args.name:
+        sys.exit("speculation.py: --add adds to the file of -o")
     modes = ["none", *args.modes.split(",")]
     got = measure(args, modes)
     check_same(got)

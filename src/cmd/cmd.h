@@ -66,7 +66,7 @@ struct options {
     uint64_t kv_memory;
     int n_threads, n_threads_decode, ctx, chunk, parallel, draft_max, n_predict, top_k, max_tokens,
         repeats, no_repeat_ngram;
-    int requests, samples;
+    int requests, samples, beams;
     double temperature, top_p, min_p, typical_p, repeat, presence, frequency, epsilon, eta;
     uint64_t seed;
     struct str_list stop;
@@ -91,6 +91,8 @@ void options_help(const char *verb, FILE *to);
 
 /* "brrr: <message>" on stderr; returns the exit code that belongs to the status. */
 int cmd_fail(const struct brrr_error *err);
+/* The same of opening an engine: what a limit refuses there is the value of an option. */
+int cmd_fail_engine(const struct brrr_error *err);
 int cmd_usage(const char *verb, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The model file the user named with -m, as the first operand or in BRRR_MODEL; "default" is the
  * one that run.sh fetched. NULL after a message. */

@@ -166,23 +166,37 @@ static void add_hits(struct sim_run *run)
 
 /* --- steps --- */
 
+/* Each phase's share of the time of all steps. */
+static void add_phases(struct sim_run *run)
+{
+    double sum[PHASES] = { 0 }, *share[PHASES] = {
+#define PHASE(id, name, label, help) [id] = &run->sum.name##_share,
+#include "engine/phases.def"
+#undef PHASE
+    };
+
+    for (size_t i = 0; i < run->n_step; i++)
+        for (int k = 0; k < PHASES; k++)
+            sum[k] += run->step[i].phase_s[k];
+    for (int k = 0; k < PHASES; k++)
+        *share[k] = sum[k] / run->sum.step_s;
+}
+
 static void add_steps(struct sim_run *run, const struct bench *b)
 {
     struct sim_sum *s = &run->sum;
-    double running = 0, used = 0, tail = 0, alone = 0, rows = 0, most = 0, bound = 0;
+    double running = 0, used = 0, tail = 0, alone = 0, tail_alone = 0, rows = 0, most = 0,
+           bound = 0;
 
     for (size_t i = 0; i < run->n_step; i++) {
         const struct metric_step *x = &run->step[i];
-        double t = x->plan_s + x->model_s + x->draw_s + x->commit_s;
+        double t = metric_step_seconds(x);
         s->step_s += t;
-        s->plan_share += x->plan_s;
-        s->model_share += x->model_s;
-        s->draw_share += x->draw_s;
-        s->commit_share += x->commit_s;
         running += x->n_running * t;
         used += (double)x->kv_used * t;
         tail += (double)x->kv_tail * t;
         alone += (double)x->kv_alone * t;
+        tail_alone += (double)x->kv_tail_alone * t;
         rows += x->n_prompt + x->n_decode + x->n_draft;
         most = MAX(most, (double)x->kv_used);
         s->running_most = MAX(s->running_most, x->n_running);
@@ -190,18 +204,16 @@ static void add_steps(struct sim_run *run, const struct bench *b)
     }
     s->steps = (double)run->n_step;
     if (s->step_s <= 0) return;
+    add_phases(run);
     s->rows = rows / s->steps;
     s->running_mean = running / s->step_s;
-    s->plan_share /= s->step_s;
-    s->model_share /= s->step_s;
-    s->draw_share /= s->step_s;
-    s->commit_share /= s->step_s;
     s->bound_share = bound / s->step_s;
     s->idle_share = MAX(1 - s->step_s / run->wall, 0);
     if (run->kv.budget == 0 || used <= 0) return;
     s->kv_used_mean = used / s->step_s / (double)run->kv.budget;
     s->kv_used_most = most / (double)run->kv.budget;
     s->kv_tail_share = tail / used;
+    s->kv_tail_seq_share = tail_alone / alone;
     s->kv_saved_share = 1 - used / alone;
 }
 

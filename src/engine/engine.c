@@ -83,8 +83,9 @@ static enum brrr_status check_memory(const struct engine_opts *o, const struct h
     if (o->kv_bytes == 0) return BRRR_OK;
     if (kvpool_bytes(hp, &k) > o->kv_bytes)
         return fail(err, BRRR_E_LIMIT,
-                    "a sequence of %d tokens takes %zu KiB of KV cache, --kv-memory allows %zu KiB",
-                    o->ctx, kvpool_bytes(hp, &k) >> 10, o->kv_bytes >> 10);
+                    "a sequence of %d tokens takes %zu bytes of KV cache, --kv-memory allows %zu: "
+                    "%zu at least, or a smaller --ctx-size",
+                    o->ctx, kvpool_bytes(hp, &k), o->kv_bytes, kvpool_bytes(hp, &k));
     if (o->kv_bytes > available)
         return fail(err, BRRR_E_NOMEM,
                     "--kv-memory asks for %zu MiB of KV cache, %zu MiB of memory are available",
@@ -375,7 +376,7 @@ static enum brrr_status check_width(const struct brrr_engine *e, const struct en
 static enum brrr_status check_queue(const struct brrr_engine *e, const struct engine_request *q,
                                     struct brrr_error *err)
 {
-    size_t bytes = request_bytes(q, e->o.ctx), all;
+    size_t bytes = request_bytes(q, e->m, &e->o), all;
 
     if (e->n_alive >= most_alive(e))
         return fail(err, BRRR_E_LIMIT,

@@ -333,7 +333,8 @@ static enum brrr_status open_store(struct kvdisk *d, const struct kvdisk_opts *o
     size_t share = kvdir_share(&d->dir, name, o->bytes), head = kvfile_head_cost();
     d->n_slot = share < head ? 0 : (int)MIN((share - head) / cost, LIMIT_KVDISK);
     if (d->n_slot < 1)
-        return fail(err, BRRR_E_LIMIT, "%zu bytes are left to it, a block takes %zu", share, cost);
+        return fail(err, BRRR_E_LIMIT, "%zu bytes are left to it, the first block takes %zu", share,
+                    head + cost);
     if ((st = kvdir_store(&d->dir, name, d->fd, err))) return st;
     if ((st = kvfile_init(&d->f, &o->id, d->fd, o->io, &n, err))) return st;
     if ((st = take_tables(d, err))) return st;

@@ -68,6 +68,9 @@ struct seq {
     bool shown;                 /* all of them                                          */
 };
 
+/* Memory that seq_init() takes for one sequence of r, and this struct; SIZE_MAX where that
+ * overflows. r: but for its sequences. */
+size_t seq_bytes(const struct request *r, const struct brrr_model *m);
 enum brrr_status seq_init(struct seq *q, struct request *r, int choice, const struct brrr_model *m,
                           const int32_t *prompt, struct brrr_error *err);
 void seq_fini(struct seq *q); /* zeroed is allowed */

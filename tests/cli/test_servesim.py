@@ -17,6 +17,7 @@ from conftest import clean_env
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TINY = ROOT / "tests/fuzz/corpus/model/llama.gguf"
+PHASES = re.findall(r"^PHASE\(\w+, +(\w+),", (ROOT / "src/engine/phases.def").read_text(), re.M)
 OK, USAGE = 0, 2
 SMALL = ["--serve-sim", "standard", "-p", "45", "--shared-prefix", "33", "-n", "5", "--requests",
          "6", "-q"]
@@ -50,13 +51,17 @@ def test_json(brrr):
             assert s["min"] <= s["median"] <= s["p90"] <= s["p95"] <= s["p99"] <= s["max"]
         assert 0 < r["kv_used_mean"] <= r["kv_used_most"] <= 1
         assert 0 < r["kv_tail_share"] < 1 and 0 <= r["kv_saved_share"] < 1
-        shares = [r[k] for k in ("plan_share", "model_share", "draw_share", "commit_share")]
+        shares = [r[k + "_share"] for k in PHASES]
         assert sum(shares) == pytest.approx(1) and min(shares) >= 0
         kinds = r["kinds"].values()
         assert sum(k["steps"] for k in kinds) == r["steps"]
         assert sum(k["time_s"] for k in kinds) == pytest.approx(r["step_s"])
         assert sum(k["decode_rows"] for k in kinds) == 6 * 4
         assert sum(k["prompt_rows"] for k in kinds) == 6 * 45 - r["cached_tokens"]
+        steps = r["raw"]["steps"]
+        assert len(steps) == r["steps"] and [s["at"] for s in steps] == sorted(s["at"] for s in steps)
+        assert sum(s["time_s"] for s in steps) == pytest.approx(r["step_s"])
+        assert sum(s["prompt_rows"] for s in steps) == 6 * 45 - r["cached_tokens"]
         for q in r["raw"]["requests"]:
             assert 0 <= q["due"] <= q["sent"] <= q["first"] <= q["end"]
             assert q["n_prompt"] == 45 and q["n_made"] == 5 and q["good"]
@@ -71,7 +76,7 @@ def test_documented(brrr):
     """Every field of the JSON is in docs/bench.md."""
     doc = (ROOT / "docs/bench.md").read_text()
     r = runs(brrr, *SMALL, "--concurrency", "2")[0]
-    keys = {*r, *r["raw"], *r["raw"]["requests"][0]}
+    keys = {*r, *r["raw"], *r["raw"]["requests"][0], *r["raw"]["steps"][0]}
     keys |= {k for kind in r["kinds"].values() for k in kind}
     assert [k for k in sorted(keys) if f"`{k}`" not in doc] == []
     presets = re.findall(r'\{ "(\w+)", \{ \.n_part', (ROOT / "src/cmd/simload.c").read_text())
@@ -123,6 +128,13 @@ def test_chats_go_on_from_their_answers(brrr):
     # Each turn finds the full blocks before the last token of the answer before it.
     assert [x["n_cached"] for x in q[:8]] == [0, 0, 0, 0, 0, 32, 32, 32]
     assert 1 <= r["recomputed_most"] <= 32 and r["hit_share"] == 1
+
+
+def test_beams_share_what_they_have_in_common(brrr):
+    r, = runs(brrr, *SMALL, "--concurrency", "1", "--beams", "3")
+    one, = runs(brrr, *SMALL, "--concurrency", "1")
+    assert r["beams"] == 3 == r["parallel"] == r["running_most"] and one["beams"] == 0
+    assert r["ended"] == one["ended"] and r["kv_saved_share"] > one["kv_saved_share"]
 
 
 def test_samples_share_their_prompt(brrr):
@@ -191,8 +203,8 @@ def test_csv(brrr):
 
 def test_plots(brrr, tmp_path):
     run(brrr, *SMALL, "--concurrency", "1,2", "--svg", tmp_path / "p")
-    names = {"serve-queue.svg", "serve-kv.svg", "serve-steps.svg", "serve-ttft.svg",
-             "serve-itl.svg"}
+    names = {"serve-queue.svg", "serve-kv.svg", "serve-steps.svg", "serve-phases.svg",
+             "serve-ttft.svg", "serve-itl.svg"}
     assert {p.name for p in (tmp_path / "p").iterdir()} == names
     for p in (tmp_path / "p").iterdir():
         root = xml.etree.ElementTree.parse(p).getroot()
@@ -213,6 +225,9 @@ def test_plots(brrr, tmp_path):
     ([*SMALL, "--slo", "ttft=0"], "--slo is a list of ttft="),
     ([*SMALL, "--slo", "ttft=1,"], "--slo is a list of ttft="),
     ([*SMALL, "--slo", "x=1"], "--slo is a list of ttft="),
+    (["--beams", "3"], "--beams belongs to --serve-sim"),
+    ([*SMALL, "--beams", "0"], "--beams is from 1 to 32"),
+    ([*SMALL, "--beams", "2", "--samples", "2"], "--samples or --beams, not both"),
     ([*SMALL, "--samples", "0"], "--samples is from 1 to 128"),
     ([*SMALL, "--shared-prefix", "5:2"], "--shared-prefix is tokens, or tokens:part"),
     ([*SMALL, "--shared-prefix", "x"], "--shared-prefix is tokens, or tokens:part"),
@@ -238,10 +253,10 @@ def test_refused(brrr, args, says):
 
 def test_what_does_not_fit_is_refused(brrr):
     p = brrr(["bench", "-m", TINY, *SMALL, "-c", "49"])
-    assert p.returncode != OK and p.stdout == b""
+    assert p.returncode == USAGE and p.stdout == b""
     assert b"a prompt of 45 tokens and an answer of 5; the context holds 49" in p.stderr
     p = brrr(["bench", "-m", TINY, *SMALL, "--kv-memory", "1K"])
-    assert p.returncode != OK and b"KV cache" in p.stderr
+    assert p.returncode == USAGE and b"KV cache, --kv-memory allows 1024" in p.stderr
 
 
 def test_interrupt_reports_what_is_there(brrr):

@@ -30,6 +30,7 @@ static const struct hparams global_only = {
 struct seq {
     int32_t token[CTX];
     int n, done; /* tokens; positions computed */
+    uint64_t user;
     bool live;
 };
 
@@ -124,7 +125,7 @@ static int start(struct world *w, int slot)
     struct seq *s = &w->seq[slot];
 
     s->live = true;
-    s->done = kvpool_start(w->p, slot, s->token, s->n, 0);
+    s->done = kvpool_start(w->p, slot, s->token, s->n, 0, s->user);
     return s->done;
 }
 
@@ -209,12 +210,60 @@ static void the_same_computed_twice_is_kept_once(void **state)
     kvpool_free(w.p);
 }
 
+/* One by one, as an answer: windows move on after each. */
+static void answer(struct world *w, int slot, int to)
+{
+    while (w->seq[slot].done < to) {
+        assert_true(compute(w, slot, w->seq[slot].done + 1));
+        kvpool_publish(w->p, slot, w->seq[slot].token, w->seq[slot].done);
+    }
+}
+
+/* Where a prompt and a turn ended the window is there, however far it has moved on since. */
+static void windows_at_boundaries_are_kept(void **state)
+{
+    enum { PROMPT = 100, TURN = 100 + 5 * WINDOW };
+    struct world w = { .hp = local_and_global, .p = pool(&local_and_global, 0, false) };
+
+    (void)state;
+    for (int live = 0; live < 2; live++) { /* while the first answer goes on, and afterwards */
+        sequence(&w.seq[0], TURN + 2 * WINDOW, 1 + live, 0);
+        w.seq[0].n = PROMPT;
+        start(&w, 0);
+        answer(&w, 0, TURN);
+        if (!live) kvpool_release(w.p, 0);
+        /* Another answer to the same prompt: to the token, in a block that is copied. */
+        w.seq[1] = w.seq[0];
+        w.seq[1].n = PROMPT + 1;
+        w.seq[1].token[PROMPT] = 7;
+        assert_int_equal(start(&w, 1), PROMPT);
+        check_slot(&w, 1);
+        kvpool_release(w.p, 1);
+        /* The second turn, to the last block that is full; it runs on until nothing of the first
+         * turn is in its window. */
+        w.seq[1] = w.seq[0];
+        w.seq[1].n = TURN + 20;
+        assert_int_equal(start(&w, 1), TURN / KV_BLOCK * KV_BLOCK);
+        check_slot(&w, 1);
+        answer(&w, 1, TURN + WINDOW + 10);
+        /* The first turn's end once more. */
+        w.seq[2] = w.seq[0];
+        w.seq[2].n = TURN + 1;
+        assert_in_range(start(&w, 2), TURN / KV_BLOCK * KV_BLOCK, TURN);
+        check_slot(&w, 2);
+        for (int i = live ? 0 : 1; i < 3; i++)
+            kvpool_release(w.p, i);
+    }
+    kvpool_free(w.p);
+}
+
 /* Prompts over three tokens, so that they often begin alike. */
 static void new_sequence(struct world *w, int slot)
 {
     struct seq *s = &w->seq[slot];
     int other = (int)rnd(w, SLOTS), keep = (int)rnd(w, (uint32_t)MAX(1, w->seq[other].n + 1));
 
+    s->user = rnd(w, 3);
     s->n = keep + 1 + (int)rnd(w, 120);
     s->n = MIN(s->n, CTX);
     if (other != slot) memcpy(s->token, w->seq[other].token, (size_t)MIN(keep, s->n) * 4);
@@ -295,6 +344,18 @@ static size_t bytes_alone(const struct world *w)
     return n;
 }
 
+/* Of them, what holds no position. */
+static size_t tails_alone(const struct world *w)
+{
+    size_t n = 0;
+
+    for (int i = 0; i < SLOTS; i++)
+        for (int k = 0; k < KV_KINDS; k++)
+            if (w->seq[i].live && has_kind(w, k))
+                n += block_bytes(w, k) / KV_BLOCK * (size_t)(-w->seq[i].done & (KV_BLOCK - 1));
+    return n;
+}
+
 static void random_life(const struct hparams *hp, size_t budget, uint64_t seed, int steps)
 {
     struct world *w = calloc(1, sizeof(*w));
@@ -312,6 +373,8 @@ static void random_life(const struct hparams *hp, size_t budget, uint64_t seed, 
         kvpool_stats(w->p, &s);
         assert_true(s.used + s.cached <= s.budget);
         assert_int_equal(s.alone, bytes_alone(w));
+        assert_int_equal(s.tail_alone, tails_alone(w));
+        assert_true(s.tail <= s.tail_alone && s.tail < s.used + !s.used);
     }
     assert_true(s.copied > 0 && s.evicted > 0);
     for (int j = 0; j < SLOTS; j++)
@@ -387,6 +450,7 @@ int main(void)
         cmocka_unit_test(prefixes_are_found_to_the_token),
         cmocka_unit_test(without_prefixes_nothing_is_found),
         cmocka_unit_test(the_same_computed_twice_is_kept_once),
+        cmocka_unit_test(windows_at_boundaries_are_kept),
         cmocka_unit_test(a_slot_reads_what_was_computed_for_it),
         cmocka_unit_test(what_comes_from_disk_is_what_was_computed),
     };
