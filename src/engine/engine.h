@@ -71,10 +71,12 @@ struct engine_request {
     const struct gen_params *gen;
     uint64_t user; /* who asks: the policy is fair between users; 0 is one of them     */
     uint64_t salt; /* only requests of the same salt share what the cache holds        */
+    void *tag;     /* comes back in each of its events                                 */
 };
 
 struct engine_event {
     uint64_t id;
+    void *tag;
     int choice;                       /* which of the request's answers, 0 .. n - 1     */
     int32_t token;                    /* -1: none                                       */
     struct slice text;                /* whole UTF-8 characters; until the next poll   */

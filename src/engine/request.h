@@ -19,6 +19,7 @@ struct request {
     struct request *before, *after; /* in the list of all that have not ended      */
     struct gen_params gen;
     uint64_t user, salt;
+    void *tag;                 /* the client's */
     int user_index;            /* in the engine's table; -1: not in it any more               */
     size_t bytes;              /* request_bytes()                                             */
     int n_prompt, limit;       /* tokens: of the prompt; of a sequence at most         */

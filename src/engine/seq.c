@@ -19,6 +19,7 @@ static void begin_text(struct seq *q)
     const struct gen_params *g = &q->r->gen;
 
     stopper_init(&q->stopper, g->stop, g->n_stop);
+    q->stopper.keep = g->include_stop;
     if (!q->detok.t) return;
     detok_reset(&q->detok);
     detok_push(&q->detok, q->id[q->r->n_prompt - 1]);
@@ -184,7 +185,8 @@ static void fill_timings(const struct seq *q, struct engine_timings *t)
 
 static struct engine_event event_of(const struct seq *q)
 {
-    return (struct engine_event){ .id = q->r->id, .choice = q->choice, .token = -1 };
+    return (
+        struct engine_event){ .id = q->r->id, .tag = q->r->tag, .choice = q->choice, .token = -1 };
 }
 
 void seq_end(struct seq *q, enum brrr_finish finish, struct engine_event *ev)

@@ -64,7 +64,7 @@ size_t stopper_feed(struct stopper *s, const char *text, size_t n, char *out)
     memcpy(out + n_out, text, used);
     n_out += used;
     s->found = s->which >= 0;
-    if (s->found) return n_out - s->stop[s->which].n;
+    if (s->found) return s->keep ? n_out : n_out - s->stop[s->which].n;
     held = longest(s);
     return held < 0 ? n_out : n_out - s->at[held];
 }

@@ -5,8 +5,8 @@
  * Text goes in piece by piece; what can no longer become part of a stop string
  * comes out. The result does not depend on how the stream is cut into pieces.
  * The stop string that is complete first wins (among those that end on the same
- * byte the longest), it is not part of the output, and nothing comes out after
- * it. Bytes are compared, so pieces of whole UTF-8 characters and stop strings
+ * byte the longest), it is not part of the output unless `keep` is set, and nothing comes out
+ * after it. Bytes are compared, so pieces of whole UTF-8 characters and stop strings
  * of whole characters give output of whole characters.
  *
  * One Knuth-Morris-Pratt automaton per stop string (1977). What is held back is
@@ -30,6 +30,7 @@ struct stop_text {
 
 struct stopper {
     bool found;
+    bool keep; /* the stop string is part of the output */
     int n_stop;
     int which; /* the stop string that was found, -1 before */
     struct stop_text stop[LIMIT_STOPS];
@@ -40,7 +41,7 @@ struct stopper {
 /* Room that stopper_feed() needs for a piece of n bytes. */
 #define STOPPER_ROOM(n) ((n) + LIMIT_STOP_BYTES)
 
-/* Start a stream. Empty stop strings are passed over; n_stop is at most LIMIT_STOPS. */
+/* Start a stream, `keep` off. Empty stop strings are passed over; n_stop is at most LIMIT_STOPS. */
 void stopper_init(struct stopper *s, const struct stop_text *stop, int n_stop);
 /*
  * The next n bytes. Writes what is safe to show to out (room for STOPPER_ROOM(n)

@@ -327,6 +327,11 @@ bool tokenizer_is_stop(const struct tokenizer *t, int32_t id)
     return id >= 0 && id < t->vocab.n && (t->flag[id] & TOKEN_STOP);
 }
 
+bool tokenizer_is_special(const struct tokenizer *t, int32_t id)
+{
+    return id >= 0 && id < t->vocab.n && t->vocab.kind[id] == TOKEN_CONTROL;
+}
+
 struct slice tokenizer_piece(const struct tokenizer *t, int32_t id)
 {
     if (id < 0 || id >= t->vocab.n) return (struct slice){ "", 0 };

@@ -82,6 +82,8 @@ int32_t tokenizer_eos(const struct tokenizer *t);
 bool tokenizer_adds_bos(const struct tokenizer *t);
 /* True for EOS, EOT, end-of-message and the like: the ids that end an answer. */
 bool tokenizer_is_stop(const struct tokenizer *t, int32_t id);
+/* True for tokens that are no text: BOS, EOS, marks of turns. */
+bool tokenizer_is_special(const struct tokenizer *t, int32_t id);
 /* The bytes that this one token stands for (special tokens: their name). */
 struct slice tokenizer_piece(const struct tokenizer *t, int32_t id);
 const char *tokenizer_model_name(const struct tokenizer *t); /* "gpt2", "llama", "bert" */

@@ -29,30 +29,32 @@ static int fill(struct stop_text *stop, const char *const *texts)
     return n;
 }
 
-/* The definition: the shortest beginning of the text that ends in a stop string, without it. */
+/* The definition: the shortest beginning of the text that ends in a stop string, with or without
+ * it. */
 static struct expected plain_search(const char *text, size_t n, const struct stop_text *stop,
-                                    int n_stop)
+                                    int n_stop, bool keep)
 {
     for (size_t end = 1; end <= n; end++) {
         size_t longest = 0;
         for (int i = 0; i < n_stop; i++)
             if (stop[i].n <= end && memcmp(text + end - stop[i].n, stop[i].text, stop[i].n) == 0)
                 longest = MAX(longest, (size_t)stop[i].n);
-        if (longest) return (struct expected){ true, end - longest };
+        if (longest) return (struct expected){ true, keep ? end : end - longest };
     }
     return (struct expected){ false, n };
 }
 
-/* Feed text[0..n) in pieces that end at the places marked in `cuts`. */
-static void feed(const struct stop_text *stop, int n_stop, const char *text, size_t n,
-                 const bool *cuts)
+/* Feed text[0..n) in pieces that end at the places marked in `cuts`; `keep`: with the stop. */
+static void feed_kept(const struct stop_text *stop, int n_stop, const char *text, size_t n,
+                      const bool *cuts, bool keep)
 {
-    struct expected want = plain_search(text, n, stop, n_stop);
+    struct expected want = plain_search(text, n, stop, n_stop, keep);
     static struct stopper s;
     static char got[8192], out[8192];
     size_t n_got = 0, from = 0;
 
     stopper_init(&s, stop, n_stop);
+    s.keep = keep;
     for (size_t i = 1; i <= n; i++) {
         if (i < n && !cuts[i]) continue;
         size_t m = stopper_feed(&s, text + from, i - from, out);
@@ -69,6 +71,13 @@ static void feed(const struct stop_text *stop, int n_stop, const char *text, siz
     assert_int_equal(s.found, want.found);
     assert_int_equal(n_got, want.n);
     assert_memory_equal(got, text, n_got);
+}
+
+static void feed(const struct stop_text *stop, int n_stop, const char *text, size_t n,
+                 const bool *cuts)
+{
+    feed_kept(stop, n_stop, text, n, cuts, false);
+    feed_kept(stop, n_stop, text, n, cuts, true);
 }
 
 static void test_every_cut(void **state)
