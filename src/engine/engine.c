@@ -348,8 +348,7 @@ static void append(struct brrr_engine *e, struct request *r)
     e->request_bytes += r->bytes;
     e->n_alive++;
     e->n_waiting++;
-    r->seq[0].n_match =
-        kvpool_match(e->kv, r->seq[0].id, r->n_prompt, r->salt, &r->seq[0].n_shared);
+    slots_match(e, &r->seq[0]);
     *e->tail = &r->seq[0];
     e->tail = &r->seq[0].next;
 }

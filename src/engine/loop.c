@@ -53,7 +53,7 @@ static void list_task(struct brrr_engine *e, struct sched_state *s, struct seq *
 static void match_again(struct brrr_engine *e, struct seq *q)
 {
     if (e->match_credit <= 0 || q->order < e->match_from) return;
-    q->n_match = kvpool_match(e->kv, q->id, q->n, q->r->salt, &q->n_shared);
+    slots_match(e, q);
     e->match_credit -= 1 + q->n_match / KV_BLOCK;
     e->match_from = q->order + 1;
 }

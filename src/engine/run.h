@@ -85,6 +85,8 @@ void loop_step(struct brrr_engine *e);
 /* What waits for a slot stands in order of arrival. */
 void slots_enqueue(struct brrr_engine *e, struct seq *q);
 void slots_dequeue(struct brrr_engine *e, struct seq *q);
+/* What the cache has of a sequence that waits; what only the disk has is fetched ahead, once. */
+void slots_match(struct brrr_engine *e, struct seq *q);
 /* A slot that is free, or -1. */
 int slots_free(const struct brrr_engine *e);
 void slots_take(struct brrr_engine *e, struct seq *q, int slot);
