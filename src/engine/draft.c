@@ -35,6 +35,7 @@ struct draft {
 };
 
 struct draft_ops {
+    size_t (*bytes)(int n_token); /* beside struct draft */
     enum brrr_status (*init)(struct draft *d, struct brrr_error *err);
     void (*feed)(struct draft *d, const int32_t *id, int n);
     int (*guess)(struct draft *d, const int32_t *id, int n, int32_t *out, int cap, int *match);
@@ -42,16 +43,26 @@ struct draft_ops {
 
 /* --- ngram --- */
 
-static enum brrr_status ngram_init(struct draft *d, struct brrr_error *err)
+static size_t ngram_slots(int n_token)
 {
     size_t slots = 8;
 
-    while (slots < 2 * (size_t)d->cap)
+    while (slots < 2 * (size_t)n_token)
         slots *= 2;
-    d->mask = slots - 1;
+    return slots;
+}
+
+static size_t ngram_bytes(int n_token)
+{
+    return NGRAM * ngram_slots(n_token) * sizeof(int32_t);
+}
+
+static enum brrr_status ngram_init(struct draft *d, struct brrr_error *err)
+{
+    d->mask = ngram_slots(d->cap) - 1;
     d->key = hash_key();
     for (int k = 0; k < NGRAM; k++) {
-        d->place[k] = calloc(slots, sizeof(*d->place[k]));
+        d->place[k] = calloc(d->mask + 1, sizeof(*d->place[k]));
         if (!d->place[k])
             return fail(err, BRRR_E_NOMEM, "no memory to look up %d tokens for guesses", d->cap);
     }
@@ -95,7 +106,7 @@ static int ngram_guess(struct draft *d, const int32_t *id, int n, int32_t *out, 
     return 0;
 }
 
-static const struct draft_ops ngram_ops = { ngram_init, ngram_feed, ngram_guess };
+static const struct draft_ops ngram_ops = { ngram_bytes, ngram_init, ngram_feed, ngram_guess };
 
 /* --- suffix --- */
 
@@ -143,7 +154,8 @@ static int suffix_guess_best(struct draft *d, const int32_t *id, int n, int32_t 
     return at.len > 0 ? suffix_guess(s, at, out, cap) : 0;
 }
 
-static const struct draft_ops suffix_ops = { suffix_init, suffix_feed_own, suffix_guess_best };
+static const struct draft_ops suffix_ops = { suffix_bytes, suffix_init, suffix_feed_own,
+                                             suffix_guess_best };
 
 enum brrr_status draft_shared_new(struct draft_shared **out, int n_token, struct brrr_error *err)
 {
@@ -227,6 +239,13 @@ enum brrr_status draft_new(struct draft **out, enum draft_kind k, int n_token,
     }
     *out = d;
     return BRRR_OK;
+}
+
+size_t draft_bytes(enum draft_kind k, int n_token)
+{
+    const struct draft_ops *ops = drafters[k].ops;
+
+    return ops ? sizeof(struct draft) + ops->bytes(MIN(n_token, LIMIT_DRAFT_INDEX)) : 0;
 }
 
 void draft_free(struct draft *d)

@@ -48,6 +48,8 @@ struct draft;
 enum brrr_status draft_new(struct draft **out, enum draft_kind k, int n_token,
                            const struct draft_shared *shared, struct brrr_error *err);
 void draft_free(struct draft *d); /* NULL is allowed */
+/* Memory that draft_new() takes. */
+size_t draft_bytes(enum draft_kind k, int n_token);
 
 /*
  * The sequence has these n tokens, and at each call the ones of the last call and more.

@@ -376,7 +376,7 @@ static enum brrr_status check_width(const struct brrr_engine *e, const struct en
 static enum brrr_status check_queue(const struct brrr_engine *e, const struct engine_request *q,
                                     struct brrr_error *err)
 {
-    size_t bytes = request_bytes(q, e->o.ctx), all;
+    size_t bytes = request_bytes(q, &e->o), all;
 
     if (e->n_alive >= most_alive(e))
         return fail(err, BRRR_E_LIMIT,

@@ -18,8 +18,25 @@ static int n_seq_of(const struct gen_params *g)
     return MAX(MAX(g->n_choices, g->best_of), g->beam_width);
 }
 
+/* Rows of logits of a sequence in a step. */
+static int n_row_of(const struct gen_params *g, const struct engine_opts *o)
+{
+    return g->beam_width > 0 ? 1 : 1 + o->draft_max;
+}
+
+/* What a sequence has whatever its length: itself, what a step draws, who guesses for it. */
+static size_t fixed_bytes(const struct engine_request *q, const struct engine_opts *o)
+{
+    const struct gen_params *g = q->gen;
+    int n_top = MAX(MAX(g->n_logprobs, 2 * g->beam_width), 0), n_row = n_row_of(g, o);
+    size_t row = sizeof(struct drawn) + (size_t)n_top * sizeof(struct sample_logprob);
+    size_t guesses = n_row > 1 ? draft_bytes(o->speculate, request_limit(q, o->ctx)) : 0;
+
+    return sizeof(struct seq) + (size_t)n_row * row + guesses;
+}
+
 /* Of each sequence its tokens, and where its events wait (a quiet request) what those will say. */
-size_t request_bytes(const struct engine_request *q, int ctx)
+size_t request_bytes(const struct engine_request *q, const struct engine_opts *o)
 {
     const struct gen_params *g = q->gen;
     size_t one = sizeof(int32_t), logprobs, all;
@@ -30,9 +47,9 @@ size_t request_bytes(const struct engine_request *q, int ctx)
             !size_add(&one, one, logprobs))
             return SIZE_MAX;
     }
-    if (!size_mul(&all, one, (size_t)MAX(request_limit(q, ctx), (int)q->n_prompt)) ||
-        !size_mul(&all, all, (size_t)n_seq_of(g)) ||
-        !size_add(&all, all, sizeof(struct request) + (size_t)n_seq_of(g) * sizeof(struct seq)))
+    if (!size_mul(&all, one, (size_t)MAX(request_limit(q, o->ctx), (int)q->n_prompt)) ||
+        !size_add(&all, all, fixed_bytes(q, o)) || !size_mul(&all, all, (size_t)n_seq_of(g)) ||
+        !size_add(&all, all, sizeof(struct request)))
         return SIZE_MAX;
     return all;
 }
@@ -52,10 +69,10 @@ enum brrr_status request_new(struct request **out, const struct brrr_model *m,
     r->n_prompt = (int)q->n_prompt;
     r->limit = request_limit(q, o->ctx);
     r->user_index = -1;
-    r->bytes = request_bytes(q, o->ctx);
+    r->bytes = request_bytes(q, o);
     r->n_seq = r->n_left = n_seq_of(&r->gen);
     r->n_vocab = m->model->hp.n_vocab;
-    r->n_row = r->gen.beam_width > 0 ? 1 : 1 + o->draft_max;
+    r->n_row = n_row_of(&r->gen, o);
     r->n_held = r->gen.beam_width > 0 ? 0 : r->n_seq - 1;
     r->quiet = r->n_seq > r->gen.n_choices || r->gen.beam_width > 0;
     r->seq = calloc((size_t)r->n_seq, sizeof(*r->seq));

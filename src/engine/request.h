@@ -38,7 +38,7 @@ enum brrr_status request_new(struct request **out, const struct brrr_model *m,
 /* Tokens that a sequence of it may come to: the prompt and n_predict, or the context. */
 int request_limit(const struct engine_request *q, int ctx);
 /* Memory that it takes, about; SIZE_MAX where that overflows. */
-size_t request_bytes(const struct engine_request *q, int ctx);
+size_t request_bytes(const struct engine_request *q, const struct engine_opts *o);
 void request_free(struct request *r); /* NULL is allowed */
 
 /* All sequences of a quiet request have ended: choose the answers. */

@@ -29,23 +29,48 @@ struct suffix {
     int32_t *slot;       /* [mask + 1] by (state, token): the edge, or 0 */
 };
 
+/* A text of n tokens has at most so many states, and edges with the one that is none. */
+static int states(int n_token)
+{
+    return 2 * n_token + 2;
+}
+
+static int edges(int n_token)
+{
+    return 3 * n_token + 4;
+}
+
+static size_t slots_for(int n_edge)
+{
+    size_t slots = 8;
+
+    while (slots < 2 * (size_t)n_edge)
+        slots *= 2;
+    return slots;
+}
+
+size_t suffix_bytes(int n_token)
+{
+    return sizeof(struct suffix) + (size_t)states(n_token) * sizeof(struct state) +
+           (size_t)edges(n_token) * sizeof(struct edge) +
+           slots_for(edges(n_token)) * sizeof(int32_t);
+}
+
 enum brrr_status suffix_new(struct suffix **out, int n_token, struct brrr_error *err)
 {
     struct suffix *s = calloc(1, sizeof(*s));
-    size_t n = (size_t)n_token, slots = 8;
+    size_t n = (size_t)n_token;
 
     *out = NULL;
     if (!s || n_token < 1 || n_token > INT32_MAX / 8) goto nomem;
     s->cap_token = n_token;
-    s->cap_state = 2 * n_token + 2;
-    s->cap_edge = 3 * n_token + 4;
-    while (slots < 2 * (size_t)s->cap_edge)
-        slots *= 2;
-    s->mask = slots - 1;
+    s->cap_state = states(n_token);
+    s->cap_edge = edges(n_token);
+    s->mask = slots_for(s->cap_edge) - 1;
     s->key = hash_key();
     s->state = calloc((size_t)s->cap_state, sizeof(*s->state));
     s->edge = calloc((size_t)s->cap_edge, sizeof(*s->edge));
-    s->slot = calloc(slots, sizeof(*s->slot));
+    s->slot = calloc(s->mask + 1, sizeof(*s->slot));
     if (!s->state || !s->edge || !s->slot) goto nomem;
     suffix_clear(s);
     *out = s;

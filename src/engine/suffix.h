@@ -30,6 +30,8 @@ struct suffix_at {
 };
 
 enum brrr_status suffix_new(struct suffix **out, int n_token, struct brrr_error *err);
+/* Memory that suffix_new() takes; n_token up to INT32_MAX / 8. */
+size_t suffix_bytes(int n_token);
 void suffix_free(struct suffix *s); /* NULL is allowed */
 void suffix_clear(struct suffix *s);
 

@@ -9,6 +9,7 @@
 #include "base/limits.h"
 #include "engine/engine.h"
 #include "engine/metrics.h"
+#include "engine/request.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -144,6 +145,39 @@ static void the_queue_is_bounded(void **state)
     brrr_engine_close(e);
 }
 
+/* What who guesses needs counts too: a drafter takes more than the tokens. */
+static void drafters_count(void **state)
+{
+    struct engine_opts o = { .n_threads = 1, .ctx = 512, .n_parallel = 2 };
+    struct gen_params g;
+    int32_t prompt[10] = { 0 };
+    struct engine_request q = { .prompt = prompt, .n_prompt = 10, .gen = &g };
+    size_t bytes[DRAFT_KINDS];
+
+    (void)state;
+    gen_params_init(&g);
+    g.n_predict = -1;
+    for (int k = 0; k < DRAFT_KINDS; k++) {
+        o.speculate = (enum draft_kind)k;
+        o.draft_max = k == DRAFT_NONE ? 0 : 1;
+        bytes[k] = request_bytes(&q, &o);
+    }
+    size_t plain = bytes[DRAFT_NONE] + sizeof(struct drawn);
+    assert_int_equal(bytes[DRAFT_MODEL], plain); /* it has memory of its own */
+    /* Four tables of 1024 places; of 512 tokens the states, edges and places of a suffix tree. */
+    assert_in_range(bytes[DRAFT_NGRAM] - plain, 4 * 1024 * 4, 4 * 1024 * 4 + 256);
+    assert_in_range(bytes[DRAFT_SUFFIX] - plain, 512 * (2 * 20 + 3 * 16 + 8 * 4), 512 * 150);
+    size_t one = bytes[DRAFT_SUFFIX];
+    g.n_choices = 4;
+    o.speculate = DRAFT_SUFFIX;
+    assert_int_equal(request_bytes(&q, &o), 4 * one - 3 * sizeof(struct request));
+    g.beam_width = 4; /* beams guess nothing */
+    size_t beams = request_bytes(&q, &o);
+    o.speculate = DRAFT_NONE;
+    o.draft_max = 0;
+    assert_int_equal(request_bytes(&q, &o), beams);
+}
+
 /* A target that is shorter than any step: prompts get the least, but they get it. */
 static void a_target_makes_chunks_small(void **state)
 {
@@ -190,9 +224,8 @@ static void memory_is_bounded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(users_and_priorities),
-        cmocka_unit_test(the_queue_is_bounded),
-        cmocka_unit_test(a_target_makes_chunks_small),
+        cmocka_unit_test(users_and_priorities), cmocka_unit_test(the_queue_is_bounded),
+        cmocka_unit_test(drafters_count),       cmocka_unit_test(a_target_makes_chunks_small),
         cmocka_unit_test(memory_is_bounded),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
