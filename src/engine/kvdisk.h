@@ -60,7 +60,8 @@ void kvdisk_offer(struct kvdisk *d, const struct kvfile_what *what,
 void kvdisk_let_go(struct kvdisk *d, const uint8_t *mem);
 /* A block of this name seems to be there. */
 bool kvdisk_has(struct kvdisk *d, struct prefix_key key);
-/* The system fetches it ahead; false: it is not there, or faster computed in `compute_s` seconds. */
+/* The system fetches it ahead; false: it is not there, or faster computed in `compute_s` seconds.
+ */
 bool kvdisk_expect(struct kvdisk *d, struct prefix_key key, double compute_s);
 /* The kinds whose dst is not NULL; false: not there, and what dst holds is not defined. */
 bool kvdisk_read(struct kvdisk *d, const struct kvfile_what *what, uint8_t *const dst[KV_KINDS]);

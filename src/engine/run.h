@@ -120,8 +120,8 @@ void guess_verified(struct brrr_engine *e, struct seq *q, int n_taken);
 
 /* --- commit.c --- */
 
-/* The drawn token of a sequence, whose logits these are, and all that follows from it. */
-void commit_token(struct brrr_engine *e, struct seq *q, const float *logits);
+/* What was drawn for a sequence, and for those that begin with it, and all that follows. */
+void commit_token(struct brrr_engine *e, struct seq *q);
 /* Requests that were cancelled end, whatever they were doing. */
 void commit_cancelled(struct brrr_engine *e);
 /* The next events of quiet requests whose sequences have ended. */
