@@ -389,6 +389,12 @@ static enum brrr_status check_queue(const struct brrr_engine *e, const struct en
     return BRRR_OK;
 }
 
+bool engine_has_place(const struct brrr_engine *e, const struct engine_request *q)
+{
+    return !e->first || request_bytes(q, e->m, &e->o) > (size_t)LIMIT_QUEUE_BYTES ||
+           check_queue(e, q, NULL) == BRRR_OK;
+}
+
 static enum brrr_status take_in(struct brrr_engine *e, const struct engine_request *q, uint64_t *id,
                                 struct brrr_error *err)
 {

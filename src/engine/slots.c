@@ -65,6 +65,7 @@ static void start(struct brrr_engine *e, struct seq *q)
     if (q->n_preempted > 0) return;
     q->n_paid = q->n_done;
     q->n_cached = MIN(q->n_done, q->r->n_prompt);
+    if (q != q->r->seq) return; /* a further answer, which waited for its slot */
     e->metrics.n_prompt += (uint64_t)q->r->n_prompt;
     e->metrics.n_cached += (uint64_t)q->n_cached;
 }
