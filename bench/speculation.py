@@ -6,7 +6,7 @@
                          [--add]
 
 Runs `build/release/brrr run --jsonl` over the prompts of bench/speculation.txt, one request at a
-time, without speculation and in each mode, in turn for each round; greedy, and with --temp drawn
+time, without speculation and in each mode, in turn for each prompt; greedy, and with --temp drawn
 from a fixed seed. Compares the ids of every answer with those of decoding one by one: they must be the
 same. The mode `again` is none once more: what the machine's noise makes of it. Speed is that of decoding (first token to last). Writes bench/results/NAME.json with every
 single time, and a table on standard output; with --add what is there of the same prompts, modes and
@@ -21,6 +21,7 @@ import statistics
 import subprocess
 import sys
 
+WARM = '{"prompt": "Hello", "n_predict": 8}\n'
 HERE = pathlib.Path(__file__).resolve().parent
 
 
@@ -43,7 +44,8 @@ def cpu_name():
             f"(family {field.get('cpu family', '?')} model {field.get('model', '?')})")
 
 
-def run(args, mode, lines):
+def start(args, mode):
+    """A process that answers lines one by one."""
     command = [args.brrr, "run", "--jsonl", "-m", args.model, "--speculate", "none" if mode == "again" else mode]
     if mode == "draft":
         command += ["--draft-model", args.draft_model]
@@ -51,15 +53,24 @@ def run(args, mode, lines):
         command += ["--precision", args.precision]
     if args.draft_max:
         command += ["--draft-max", str(args.draft_max)]
-    got = subprocess.run(command, input=lines, capture_output=True, text=True, check=True)
-    return [json.loads(x) for x in got.stdout.splitlines()]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                            stderr=subprocess.DEVNULL, text=True)
+
+
+def ask(process, line):
+    process.stdin.write(line)
+    process.stdin.flush()
+    answer = process.stdout.readline()
+    if not answer:
+        sys.exit("speculation.py: brrr ended")
+    return json.loads(answer)
 
 
 def requests(args):
     extra = {"temperature": args.temp, "seed": 7}
-    return "".join(json.dumps({"messages": [{"role": "user", "content": text}],
-                               "n_predict": args.n, "ignore_eos": kind == "free", **extra}) + "\n"
-                   for kind, _, text in prompts(args.kinds))
+    return [json.dumps({"messages": [{"role": "user", "content": text}], "n_predict": args.n,
+                        "ignore_eos": kind == "free", **extra}) + "\n"
+            for kind, _, text in prompts(args.kinds)]
 
 
 def speed(answer):
@@ -68,11 +79,20 @@ def speed(answer):
 
 
 def measure(args, modes):
-    """{mode: [[answer of each prompt] of each round]}"""
+    """{mode: [[answer of each prompt] of each round]}; in each round fresh processes, one for a mode,
+    and the modes take turns over each prompt: the machine's pace changes within seconds."""
     lines, out = requests(args), {m: [] for m in modes}
     for i in range(args.rounds):
-        for mode in modes[i % len(modes):] + modes[:i % len(modes)]:
-            out[mode].append(run(args, mode, lines))
+        processes = {m: start(args, m) for m in modes}
+        for m in modes:
+            out[m].append([])
+            ask(processes[m], WARM)
+        for k, line in enumerate(lines):
+            for m in modes[(i + k) % len(modes):] + modes[:(i + k) % len(modes)]:
+                out[m][-1].append(ask(processes[m], line))
+        for p in processes.values():
+            p.stdin.close()
+            p.wait()
     return out
 
 

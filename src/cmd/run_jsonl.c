@@ -42,6 +42,8 @@ struct stream {
     struct brrr_engine *e;
     struct gen_params *gen, *base; /* of this line; before it: what the options say */
     struct lines in;
+    json_t *held; /* a line for which the engine has no place before others end; NULL: none */
+    int n_ended;  /* requests, since it was tried */
     struct entry *ring;
     int cap, first, n;
     uint64_t newest; /* request that was submitted           */
@@ -89,7 +91,8 @@ static enum brrr_status line_name(const json_t *line, const char *key, uint64_t 
     return BRRR_OK;
 }
 
-static enum brrr_status submit(struct stream *s, const json_t *line, uint64_t *id,
+/* *later: nothing was done, for the engine has no place before others end. */
+static enum brrr_status submit(struct stream *s, const json_t *line, uint64_t *id, bool *later,
                                struct brrr_error *err)
 {
     struct ids ids = { 0 };
@@ -101,7 +104,9 @@ static enum brrr_status submit(struct stream *s, const json_t *line, uint64_t *i
     struct engine_request q = { .prompt = ids.id, .n_prompt = ids.n, .gen = s->gen };
     if (!st) st = line_name(line, "user", &q.user, err);
     if (!st) st = line_name(line, "cache_salt", &q.salt, err);
-    if (!st) st = engine_submit(s->e, &q, id, err);
+    if (!st) st = gen_params_check(s->gen, brrr_model_n_vocab(s->m), err);
+    *later = !st && !engine_has_place(s->e, &q);
+    if (!st && !*later) st = engine_submit(s->e, &q, id, err);
     ids_free(&ids);
     return st;
 }
@@ -127,19 +132,22 @@ static void lose(struct stream *s, struct entry *en, enum loss why)
     engine_cancel(s->e, en->id);
 }
 
-/* Start the request of one line as the newest entry. */
-static void start(struct stream *s, struct slice text)
+/* A line becomes the newest entry; the reference is taken. NULL: err says what is wrong with it. */
+static void start(struct stream *s, json_t *line, struct brrr_error *err)
 {
-    struct entry *en = &s->ring[(s->first + s->n++) % s->cap];
-    struct brrr_error err = { 0 };
-    json_t *line;
+    struct entry *en = &s->ring[(s->first + s->n) % s->cap];
+    bool later = false;
 
     *en = (struct entry){ 0 };
-    if (lines_json(&line, &s->in, text, &err) || submit(s, line, &en->id, &err)) {
+    if (!line || submit(s, line, &en->id, &later, err)) {
         en->id = 0;
-        en->out = cmd_json_error(err.text);
+        en->out = cmd_json_error(err->text);
     }
+    s->held = later ? line : NULL;
+    s->n_ended = 0;
+    if (later) return;
     json_decref(line);
+    s->n++;
     s->newest = en->upto = MAX(s->newest, en->id);
     if (en->id && !make_parts(en, s->gen)) lose(s, en, LOST_MEMORY);
 }
@@ -270,6 +278,7 @@ static void take_event(struct stream *s, const struct engine_event *ev)
     assert(s->n > 0 && en->id == ev->id && !en->out);
     if (!en->lost && !count_values(s, en, ev)) lose(s, en, LOST_VALUES);
     if (!en->lost && !take_part(&en->part[ev->choice], ev)) lose(s, en, LOST_MEMORY);
+    s->n_ended += ev->last;
     if (ev->last) finish(en, ev);
 }
 
@@ -306,6 +315,26 @@ static int no_memory(void)
     return EXIT_NOMEM;
 }
 
+/* The lines that are there, as far as there are places for them; waits for one if there is nothing
+ * else to do. False: there will be no more. */
+static bool read_lines(struct stream *s)
+{
+    struct brrr_error err = { 0 };
+    struct slice text;
+
+    if (s->held && s->n_ended > 0) start(s, s->held, &err);
+    /* Answers that wait to be printed may be large: no more of them meanwhile. */
+    while (!s->held && s->n < s->cap && s->n_value <= LIMIT_ANSWER_LOGPROBS) {
+        enum lines_got got = lines_next(&s->in, s->n == 0, &text);
+        json_t *line;
+        if (got != LINES_LINE) return got != LINES_END;
+        if (text.n == 0) continue;
+        lines_json(&line, &s->in, text, &err);
+        start(s, line, &err);
+    }
+    return true;
+}
+
 static int serve_lines(struct stream *s)
 {
     struct engine_event ev[LIMIT_PARALLEL];
@@ -313,13 +342,7 @@ static int serve_lines(struct stream *s)
     int code = EXIT_OK;
 
     while (!code && (more || s->n > 0) && !session_interrupted()) {
-        struct slice line;
-        enum lines_got got = LINES_NONE_YET;
-        /* Answers that wait to be printed may be large: no more of them meanwhile. */
-        while (more && s->n < s->cap && s->n_value <= LIMIT_ANSWER_LOGPROBS &&
-               (got = lines_next(&s->in, s->n == 0, &line)) == LINES_LINE)
-            if (line.n) start(s, line);
-        if (got == LINES_END) more = false;
+        more = more && read_lines(s);
         int n = engine_poll(s->e, ev, LIMIT_PARALLEL);
         for (int i = 0; i < n; i++)
             take_event(s, &ev[i]);
@@ -375,6 +398,7 @@ out:
         entry_fini(&s.ring[(s.first + s.n) % s.cap]);
     brrr_engine_close(s.e);
     lines_fini(&s.in);
+    json_decref(s.held);
     free(s.ring);
     free(s.gen);
     free(s.base);

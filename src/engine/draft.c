@@ -65,7 +65,7 @@ static enum brrr_status ngram_init(struct draft *d, struct brrr_error *err)
     d->mask = slots - 1;
     d->key = hash_key();
     for (int k = 0; k < NGRAM; k++) {
-        d->place[k] = calloc(slots, sizeof(*d->place[k]));
+        d->place[k] = calloc(d->mask + 1, sizeof(*d->place[k]));
         if (!d->place[k])
             return fail(err, BRRR_E_NOMEM, "no memory to look up %d tokens for guesses", d->cap);
     }

@@ -348,8 +348,7 @@ static void append(struct brrr_engine *e, struct request *r)
     e->request_bytes += r->bytes;
     e->n_alive++;
     e->n_waiting++;
-    r->seq[0].n_match =
-        kvpool_match(e->kv, r->seq[0].id, r->n_prompt, r->salt, &r->seq[0].n_shared);
+    slots_match(e, &r->seq[0]);
     *e->tail = &r->seq[0];
     e->tail = &r->seq[0].next;
 }
@@ -388,6 +387,12 @@ static enum brrr_status check_queue(const struct brrr_engine *e, const struct en
                     "the request takes %zu MiB beside %zu MiB of others; %d MiB are possible",
                     bytes >> 20, e->request_bytes >> 20, LIMIT_QUEUE_BYTES >> 20);
     return BRRR_OK;
+}
+
+bool engine_has_place(const struct brrr_engine *e, const struct engine_request *q)
+{
+    return !e->first || request_bytes(q, e->m, &e->o) > (size_t)LIMIT_QUEUE_BYTES ||
+           check_queue(e, q, NULL) == BRRR_OK;
 }
 
 static enum brrr_status take_in(struct brrr_engine *e, const struct engine_request *q, uint64_t *id,

@@ -394,21 +394,45 @@ static int reachable(const struct kvpool *p, const int32_t *token, int n, uint64
     return b;
 }
 
-/* Kinds (bits) of block b of a slot that are needed and not in memory; those that are get a user,
- * so that reading others does not push them out. */
-static unsigned hold(struct kvpool *p, int slot, int32_t node, int b, int last)
+/* Kinds (bits) of block b of the first `last` ones that are needed and not in memory. */
+static unsigned missing(const struct kvpool *p, int32_t node, int b, int last)
 {
-    unsigned missing = 0;
+    unsigned kinds = 0;
 
     for (int k = 0; k < KV_KINDS; k++) {
         if (!has_kind(p, k)) continue;
         if (k == KV_WINDOW && b < first_in_window(p, last * KV_BLOCK)) continue;
-        int32_t x = node >= 0 ? prefix_node(p->prefix, node)->block[k] : -1;
-        if (x < 0) missing |= 1u << k;
-        if (x < 0) continue;
+        if (node < 0 || prefix_node(p->prefix, node)->block[k] < 0) kinds |= 1u << k;
+    }
+    return kinds;
+}
+
+/* What of a block is in memory gets a user, so that reading others does not push it out. */
+static void hold(struct kvpool *p, int slot, int32_t node, int b, int last)
+{
+    for (int k = 0; node >= 0 && k < KV_KINDS; k++) {
+        int32_t x = prefix_node(p->prefix, node)->block[k];
+        if (x < 0 || (k == KV_WINDOW && b < first_in_window(p, last * KV_BLOCK))) continue;
         share(p, slot, k, b, x);
     }
-    return missing;
+}
+
+bool kvpool_expect(struct kvpool *p, const int32_t *token, int n, uint64_t salt)
+{
+    bool any = false;
+
+    if (!p->prefix || !p->o.disk) return false;
+    struct prefix_key key = prefix_root(p->prefix, salt);
+    int last = reachable(p, token, n - 1, salt);
+    for (int b = 0; b < last; b++) {
+        const int32_t *t = token + (size_t)b * KV_BLOCK;
+        int32_t node = prefix_find(p->prefix, key, t);
+        key = prefix_key(p->prefix, key, t);
+        if (!missing(p, node, b, last)) continue;
+        if (!kvdisk_expect(p->o.disk, key, p->block_s)) break;
+        any = true;
+    }
+    return any;
 }
 
 /* The kinds of one block from disk, under its name. False: not there, or no room. */
@@ -451,10 +475,12 @@ static void fetch(struct kvpool *p, int slot, const int32_t *token, int n, uint6
         memcpy(what.token, token + (size_t)b * KV_BLOCK, sizeof(what.token));
         what.before = what.key;
         what.key = prefix_key(p->prefix, what.before, what.token);
-        unsigned missing = hold(p, slot, prefix_find(p->prefix, what.before, what.token), b, last);
-        if (!missing || !kvdisk_has(p->o.disk, what.key)) continue;
+        int32_t node = prefix_find(p->prefix, what.before, what.token);
+        unsigned kinds = missing(p, node, b, last);
+        hold(p, slot, node, b, last);
+        if (!kinds || !kvdisk_has(p->o.disk, what.key)) continue;
         if (clock_now() - start > READ_S || !kvdisk_pays(p->o.disk, p->block_s)) break;
-        if (!read_block(p, slot, b, missing, &what)) break;
+        if (!read_block(p, slot, b, kinds, &what)) break;
     }
     kvpool_release(p, slot);
 }

@@ -86,6 +86,9 @@ void kvpool_truncate(struct kvpool *p, int slot, int n);
 /* Give all blocks of a slot back. */
 void kvpool_release(struct kvpool *p, int slot);
 
+/* These tokens will be a sequence soon: what of them is on disk, and worth it, is fetched ahead.
+ * False: nothing is. */
+bool kvpool_expect(struct kvpool *p, const int32_t *token, int n, uint64_t salt);
 /* What computing one block takes, as far as it is known: blocks are not read from disk where that
  * takes longer. */
 void kvpool_pace(struct kvpool *p, double block_s);

@@ -58,8 +58,8 @@ enum metric_kind { METRIC_PREFILL, METRIC_DECODE, METRIC_MIXED, METRIC_KINDS };
 
 struct metrics {
     uint64_t n_submitted, n_refused, n_finished[METRIC_FINISH]; /* requests                */
-    uint64_t n_prompt, n_cached, n_made;                        /* tokens: of prompts that ended
-                                                                   being read, of them from the
+    uint64_t n_prompt, n_cached, n_made;                        /* tokens: of prompts that began,
+                                                                   each once; of them from the
                                                                    cache; made                */
     uint64_t n_drafted, n_accepted; /* guesses; by their place: spec                       */
     struct spec_stats spec;

@@ -22,7 +22,9 @@ static int n_seq_of(const struct gen_params *g)
 static void shape(struct request *r, const struct brrr_model *m, const struct engine_request *q,
                   const struct engine_opts *o)
 {
-    *r = (struct request){ .gen = *q->gen, .user = q->user, .salt = q->salt, .user_index = -1 };
+    *r = (struct request){
+        .gen = *q->gen, .user = q->user, .salt = q->salt, .tag = q->tag, .user_index = -1
+    };
     r->n_prompt = (int)q->n_prompt;
     r->limit = request_limit(q, o->ctx);
     r->n_seq = r->n_left = n_seq_of(&r->gen);

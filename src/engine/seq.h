@@ -34,6 +34,7 @@ struct seq {
     int n, n_done;    /* tokens; of them, positions in the cache                   */
     int n_match;      /* waiting: of them, in the cache when it was last looked for */
     int n_shared;     /* waiting: of those, in blocks that others use               */
+    bool expected;    /* waiting: what is on disk of it is being fetched           */
     int n_paid;       /* tokens that its user was charged for, or that the cache had */
     int slot;         /* -1: it waits, is held or has ended                        */
     bool waits;       /* in the queue                                              */

@@ -67,6 +67,16 @@ def test_an_answer_without_memory_is_an_error(brrr):
     assert {**got, "timings": 0} == {**whole, "timings": 0}
 
 
+def test_lines_wait_for_a_full_queue(brrr):
+    """Valid lines were answered with an error when those read ahead took 1 GiB together."""
+    line = json.dumps({"ids": [1], "n": 128, "n_predict": 1, "logprobs": 1024})
+    got = answers(brrr, ["run", "-m", TINY, "-t", "1", "--parallel", "2", "--queue", "60",
+                         "--speculate", "ngram", "--draft-max", "64"],
+                  "\n".join([line, "{}", *[line] * 40, '{"ids": [7], "n_predict": 1}']))
+    assert [len(a.get("choices", ())) for a in got] == [128, 0] + [128] * 40 + [0]
+    assert "give" in got[1]["error"] and len(got[-1]["ids"]) == 1
+
+
 def test_log_probabilities_are_bounded(brrr):
     """A line of 80 bytes could ask for more of them than any memory holds."""
     ask = {"ids": [1], "n_predict": -1, "ignore_eos": True, "logprobs": 1024}

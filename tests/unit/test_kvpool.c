@@ -7,6 +7,7 @@
  * where the first layer of each kind keeps that position; whatever a slot may read must
  * hold it.
  */
+#include "base/clock.h"
 #include "engine/engine.h"
 #include "engine/kvdisk.h"
 #include "engine/kvpool.h"
@@ -16,6 +17,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 enum { CTX = 400, CHUNK = 64, SLOTS = 6, WINDOW = 40 };
@@ -444,6 +446,100 @@ static void what_comes_from_disk_is_what_was_computed(void **state)
         }
 }
 
+/* --- reading or computing --- */
+
+static double read_takes; /* seconds, of each block's data */
+
+static ssize_t read_slowly(int fd, void *buf, size_t n, off_t at)
+{
+    double until = clock_now() + (n > 512 ? read_takes : 0);
+
+    while (clock_now() < until)
+        continue;
+    return pread(fd, buf, n, at);
+}
+
+/* Blocks of a prompt of 300 tokens that come from disk, where computing one takes compute_s. The
+ * pool is a new one each time: what it has had of it before is on disk only. */
+static int blocks_read(struct kvdisk *disk, double compute_s)
+{
+    struct kvpool_opts o = { .kv_type = KV_F32, .ctx = CTX, .n_slot = SLOTS, .chunk = CHUNK };
+    static struct world w;
+
+    w = (struct world){ .hp = global_only };
+    o.disk = disk;
+    o.secret = kvdisk_secret(disk);
+    assert_int_equal(kvpool_new(&w.p, &w.hp, &o, NULL), BRRR_OK);
+    sequence(&w.seq[0], 300, 1, 300);
+    kvpool_pace(w.p, compute_s);
+    int n = start(&w, 0) / KV_BLOCK;
+    check_slot(&w, 0);
+    while (w.seq[0].done < 300) {
+        assert_true(compute(&w, 0, MIN(w.seq[0].done + CHUNK, 300)));
+        kvpool_publish(w.p, 0, w.seq[0].token, w.seq[0].done);
+    }
+    kvpool_release(w.p, 0);
+    assert_true(kvdisk_flush(disk, 10));
+    kvpool_free(w.p);
+    return n;
+}
+
+/* Each start chooses by what reading and computing a block took lately. */
+static void what_is_cheaper_is_done(void **state)
+{
+    const struct kvfile_io io = { .read = read_slowly, .write = pwrite, .resize = ftruncate };
+    char dir[] = "/tmp/test_kvpool.XXXXXX", cmd[64];
+    struct kvdisk_opts d = { .dir = dir, .bytes = 2 << 20, .id = { "test", { 0 } }, .io = &io };
+    struct kvdisk *disk;
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    kvpool_kind_bytes(&global_only, KV_F32, d.id.kind_bytes);
+    assert_int_equal(kvdisk_open(&disk, &d, NULL), BRRR_OK);
+    read_takes = 1e-4;
+    assert_int_equal(blocks_read(disk, 1e3), 0); /* nothing is there */
+    assert_true(blocks_read(disk, 1e3) > 0);
+    assert_int_equal(blocks_read(disk, 1e-5), 0);
+    assert_true(blocks_read(disk, 1e3) > 0);
+    read_takes = 3e-3; /* a disk that became slow is noticed by reading */
+    blocks_read(disk, 1e3);
+    assert_int_equal(blocks_read(disk, 3e-4), 0);
+    assert_true(blocks_read(disk, 0) > 0); /* not known what computing takes */
+    kvdisk_close(disk);
+    snprintf(cmd, sizeof(cmd), "rm -rf '%s'", dir);
+    assert_int_equal(system(cmd), 0);
+}
+
+/* What is on disk is expected, what is in memory or nowhere is not, nor what is better computed. */
+static void what_will_be_read_is_expected(void **state)
+{
+    char dir[] = "/tmp/test_kvpool.XXXXXX", cmd[64];
+    struct kvpool_opts o = { .kv_type = KV_F32, .ctx = CTX, .n_slot = SLOTS, .chunk = CHUNK };
+    struct kvdisk_opts d = { .dir = dir, .bytes = 2 << 20, .id = { "test", { 0 } } };
+    struct world w = { .hp = local_and_global };
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    kvpool_kind_bytes(&w.hp, KV_F32, d.id.kind_bytes);
+    sequence(&w.seq[0], 300, 1, 300);
+    for (int round = 0; round < 2; round++) {
+        assert_int_equal(kvdisk_open(&o.disk, &d, NULL), BRRR_OK);
+        o.secret = kvdisk_secret(o.disk);
+        assert_int_equal(kvpool_new(&w.p, &w.hp, &o, NULL), BRRR_OK);
+        assert_int_equal(kvpool_expect(w.p, w.seq[0].token, 300, 0), round == 1);
+        assert_false(kvpool_expect(w.p, w.seq[0].token, 300, 9));
+        assert_int_equal(start(&w, 0), round * 288);
+        check_slot(&w, 0);
+        answer(&w, 0, 300);
+        assert_false(kvpool_expect(w.p, w.seq[0].token, 300, 0));
+        kvpool_release(w.p, 0);
+        kvdisk_close(o.disk);
+        kvpool_free(w.p);
+    }
+    snprintf(cmd, sizeof(cmd), "rm -rf '%s'", dir);
+    assert_int_equal(system(cmd), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -453,6 +549,8 @@ int main(void)
         cmocka_unit_test(windows_at_boundaries_are_kept),
         cmocka_unit_test(a_slot_reads_what_was_computed_for_it),
         cmocka_unit_test(what_comes_from_disk_is_what_was_computed),
+        cmocka_unit_test(what_is_cheaper_is_done),
+        cmocka_unit_test(what_will_be_read_is_expected),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -53,6 +53,37 @@ static void submit_all(struct brrr_engine *e)
     engine_cancel(e, id);
 }
 
+/* Its further answers wait for the only slot and find the prompt in the cache. */
+static void a_prompt_counts_once(void **state)
+{
+    struct engine_opts o = { .n_threads = 1, .n_parallel = 1, .ctx = 200 };
+    static struct gen_params g;
+    static const int32_t prompt[N_PROMPT] = { 5 };
+    struct engine_event ev[LIMIT_PARALLEL];
+    struct brrr_engine *e;
+    struct brrr_model m;
+    struct metrics x;
+    struct tiny tiny;
+    uint64_t id;
+
+    (void)state;
+    tiny_open(&m, &tiny, &(struct tiny_spec){ "llama", 2, 0, 256, QT_Q4_1 }, BRRR_PRECISION_Q8);
+    assert_int_equal(engine_open(&e, &m, &o, NULL), BRRR_OK);
+    gen_params_init(&g);
+    g.n_predict = N_GEN;
+    g.ignore_eos = true;
+    g.n_choices = 3;
+    assert_int_equal(submit_ids(e, prompt, N_PROMPT, &g, &id, NULL), BRRR_OK);
+    while (engine_poll(e, ev, LIMIT_PARALLEL) >= 0)
+        continue;
+    engine_metrics(e, &x);
+    assert_int_equal(x.n_prompt, N_PROMPT);
+    assert_int_equal(x.n_cached, 0);
+    assert_int_equal(x.n_made, 3 * N_GEN);
+    brrr_engine_close(e);
+    tiny_close(&m, &tiny);
+}
+
 static void counts_are_what_happened(void **state)
 {
     struct engine_opts o = { .n_threads = 1, .n_parallel = 3, .ctx = 200, .chunk = 48 };
@@ -238,6 +269,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(times_and_quantiles),
         cmocka_unit_test(counts_are_what_happened),
+        cmocka_unit_test(a_prompt_counts_once),
         cmocka_unit_test(what_is_shared_is_counted),
         cmocka_unit_test(little_is_wasted_in_the_standard_load),
         cmocka_unit_test(the_disk_tier_is_counted),
