@@ -69,9 +69,9 @@ enum {
     LIMIT_API_KEYS = 1024,
     LIMIT_API_KEY_LEAST = 16, /* characters: what is shorter can be guessed */
     LIMIT_API_KEY_BYTES = 512,
-    LIMIT_DRAIN_S = 30,           /* seconds that requests have to end when the server is stopped */
-    LIMIT_SERVER_QUEUE = 512,     /* requests that wait                                        */
-    LIMIT_HTTP_STALL_S = 30,      /* seconds in which a reader takes nothing                   */
+    LIMIT_DRAIN_S = 30,       /* seconds that requests have to end when the server is stopped */
+    LIMIT_SERVER_QUEUE = 512, /* requests that wait                                        */
+    LIMIT_HTTP_STALL_S = 30,  /* seconds in which a reader takes nothing                   */
 };
 
 #endif

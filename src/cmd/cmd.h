@@ -60,7 +60,11 @@ struct options {
     const char *template_file, *tensor, *score, *batch, *lengths, *depth, *mixed, *format, *plots;
     const char *svg_file, *kl, *kl_base, *n_decode, *policy;
     const char *serve_sim, *trace, *concurrency, *rate, *shared_prefix, *slo;
-    const char *host;
+    const char *host, *alias, *api_key_file, *api_key, *allowed_host, *cors_origin, *tls_cert,
+        *tls_key;
+    bool no_auth, isolate, metrics_public;
+    uint64_t max_body;
+    double drain_s;
     int port, queue;
     double itl_ms;
     uint64_t kv_memory;

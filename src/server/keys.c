@@ -92,8 +92,7 @@ static enum brrr_status read_line(struct key *k, char *line, int number, struct 
     struct brrr_error why;
 
     *k = (struct key){ .from_file = true };
-    if (set_hash(k, word, &why))
-        return fail(err, BRRR_E_FORMAT, "line %d: %s", number, why.text);
+    if (set_hash(k, word, &why)) return fail(err, BRRR_E_FORMAT, "line %d: %s", number, why.text);
     while ((word = strtok_r(NULL, " \t\r\n", &at)))
         if (!set_property(k, word))
             return fail(err, BRRR_E_FORMAT,
@@ -290,7 +289,8 @@ bool keys_begin(struct keys *k, int who, double now, struct problem *p)
         return wait_for(p, 1, "requests at once", key->at_once);
     fill(key, now);
     for (int i = 0; i < 2; i++) {
-        double need = i == 0 ? 1 : 0; /* tokens are taken when they are known: the rest may be negative */
+        double need =
+            i == 0 ? 1 : 0; /* tokens are taken when they are known: the rest may be negative */
         if (key->per_min[i] > 0 && key->left[i] < need)
             return wait_for(p, (need - key->left[i]) / key->per_min[i] * 60, what[i],
                             key->per_min[i]);

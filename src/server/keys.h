@@ -2,8 +2,8 @@
 /*
  * keys.h - who may ask, and how much: API keys and their limits.
  *
- * A file of keys has a key a line: the key itself or sha256:HEX of it, then a name and limits in any
- * order, '#' begins a comment:
+ * A file of keys has a key a line: the key itself or sha256:HEX of it, then a name and limits in
+ * any order, '#' begins a comment:
  *
  *     sk-alice-0123456789   name=alice requests=60 tokens=20000 at_once=4
  *
@@ -33,8 +33,8 @@ int keys_count(const struct keys *k);
 enum { KEYS_NONE = -1 }; /* no keys are asked for */
 
 /*
- * Whose key is `presented` (NULL: none was)? *who is its number or KEYS_NONE. False: *p says 401, or
- * 429 for an address of which too many were wrong.
+ * Whose key is `presented` (NULL: none was)? *who is its number or KEYS_NONE. False: *p says 401,
+ * or 429 for an address of which too many were wrong.
  */
 bool keys_find(struct keys *k, const char *presented, const char *address, double now, int *who,
                struct problem *p);
