@@ -677,6 +677,11 @@ void kvpool_stats(const struct kvpool *p, struct kvpool_stats *out)
     count_tails(p, out);
 }
 
+void kvpool_map(const struct kvpool *p, enum kv_kind kind, struct kv_map *out)
+{
+    kvblocks_map(&p->blocks, kind, out);
+}
+
 int kvpool_n_used(const struct kvpool *p)
 {
     int n = 0;

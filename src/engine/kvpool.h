@@ -19,6 +19,7 @@
 #ifndef ENGINE_KVPOOL_H
 #define ENGINE_KVPOOL_H
 
+#include "engine/kvblocks.h"
 #include "model/model.h"
 
 struct kvdisk;
@@ -96,6 +97,7 @@ void kvpool_pace(struct kvpool *p, double block_s);
 /* Bytes that can come into use, and bytes of a block, all kinds together. */
 void kvpool_room(const struct kvpool *p, size_t *room, size_t *block_bytes);
 void kvpool_stats(const struct kvpool *p, struct kvpool_stats *out);
+void kvpool_map(const struct kvpool *p, enum kv_kind kind, struct kv_map *out);
 /* Blocks in use over all kinds, for the balance that tests check. */
 int kvpool_n_used(const struct kvpool *p);
 

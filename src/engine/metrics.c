@@ -65,6 +65,11 @@ void engine_metrics(const struct brrr_engine *e, struct metrics *out)
     if (e->disk) kvdisk_stats(e->disk, &out->disk);
 }
 
+void engine_kv_map(const struct brrr_engine *e, enum kv_kind kind, struct kv_map *out)
+{
+    kvpool_map(e->kv, kind, out);
+}
+
 int engine_steps(const struct brrr_engine *e, struct metric_step *out, int cap)
 {
     int have = (int)MIN(e->n_step, METRIC_STEPS), n = MIN(cap, have);

@@ -78,6 +78,9 @@ void engine_metrics(const struct brrr_engine *e, struct metrics *out);
 /* The newest steps, at most cap, the oldest of them first; returns how many. */
 int engine_steps(const struct brrr_engine *e, struct metric_step *out, int cap);
 
+/* Which blocks of the cache are free, used, shared, cached. Walks all of them. */
+void engine_kv_map(const struct brrr_engine *e, enum kv_kind kind, struct kv_map *out);
+
 /* --- for the engine --- */
 
 void metric_time(struct metric_times *m, double seconds);

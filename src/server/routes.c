@@ -8,7 +8,9 @@
 #include "server/guard.h"
 #include "server/json_text.h"
 #include "server/openai.h"
+#include "server/page.h"
 #include "server/server.h"
+#include "server/stats.h"
 #include "server/tgi.h"
 
 static void reply_json(struct exchange *x, int status, json_t *v)
@@ -54,6 +56,30 @@ static void plain_ok(struct server *s, struct exchange *x, const char *rest)
     (void)s;
     (void)rest;
     reply_json(x, 200, json_pack("{s:s}", "status", "ok"));
+}
+
+static void plain_stats(struct server *s, struct exchange *x, const char *rest)
+{
+    (void)rest;
+    http_set(x, "Cache-Control", "no-store");
+    reply_json(x, 200, stats_json(s));
+}
+
+static void plain_root(struct server *s, struct exchange *x, const char *rest)
+{
+    (void)s;
+    (void)rest;
+    page_root(x);
+}
+
+static void plain_page(struct server *s, struct exchange *x, const char *rest)
+{
+    struct problem p;
+
+    (void)s;
+    if (page_file(x, rest)) return;
+    problem(&p, PROBLEM_NOT_FOUND, NULL, "there is no /page/%s here", rest);
+    reply_problem(x, &p);
 }
 
 struct route {

@@ -358,6 +358,70 @@ static size_t tails_alone(const struct world *w)
     return n;
 }
 
+/* Blocks of a kind that several tables have. */
+static int shared_blocks(const struct world *w, int kind, int n_block)
+{
+    const struct kv_view *v = kvpool_view(w->p);
+    int *users = calloc((size_t)n_block, sizeof(*users)), n = 0;
+
+    assert_non_null(users);
+    for (int i = 0; v->table[kind] && i < SLOTS; i++)
+        for (int b = 0; w->seq[i].live && b < (CTX + KV_BLOCK - 1) / KV_BLOCK; b++)
+            if (v->table[kind][i][b] >= 0 && ++users[v->table[kind][i][b]] == 2) n++;
+    free(users);
+    return n;
+}
+
+/* The map says what the counts and the tables say. */
+static void check_maps(const struct world *w, const struct kvpool_stats *s)
+{
+    static struct kv_map m;
+    int n_used = 0, n_cached = 0;
+
+    for (int k = 0; k < KV_KINDS; k++) {
+        struct kv_cell sum = { 0 };
+        kvpool_map(w->p, (enum kv_kind)k, &m);
+        assert_int_equal(m.n_block > 0, has_kind(w, k));
+        if (m.n_block == 0) continue;
+        assert_int_equal(m.n_cell, (m.n_block + m.per - 1) / m.per);
+        for (int i = 0; i < m.n_cell; i++) {
+            assert_true(m.cell[i].used + m.cell[i].shared + m.cell[i].cached <= m.per);
+            sum.used += m.cell[i].used;
+            sum.shared += m.cell[i].shared;
+            sum.cached += m.cell[i].cached;
+        }
+        assert_int_equal(sum.used, m.n_used);
+        assert_int_equal(sum.shared, m.n_shared);
+        assert_int_equal(sum.cached, m.n_cached);
+        assert_int_equal(m.n_shared, shared_blocks(w, k, m.n_block));
+        n_used += m.n_used + m.n_shared;
+        n_cached += m.n_cached;
+    }
+    assert_int_equal(n_used, s->n_used);
+    assert_int_equal(n_cached, s->n_cached);
+}
+
+/* A pool of more blocks than a map has cells. */
+static void a_map_has_a_limited_number_of_cells(void **state)
+{
+    struct kvpool_opts o = { .kv_type = KV_F32, .ctx = CTX, .n_slot = 1, .chunk = CHUNK };
+    size_t bytes = kvpool_bytes(&global_only, &o) / ((CTX + KV_BLOCK - 1) / KV_BLOCK);
+    struct world w = { .hp = global_only, .p = pool(&global_only, bytes * 5000, false) };
+    static struct kv_map m;
+
+    (void)state;
+    sequence(&w.seq[0], 200, 1, 200);
+    start(&w, 0);
+    while (w.seq[0].done < 200)
+        assert_true(compute(&w, 0, MIN(w.seq[0].done + CHUNK, 200)));
+    kvpool_map(w.p, KV_FULL, &m);
+    assert_true(m.n_block >= 5000 && m.n_cell <= KV_CELLS);
+    assert_int_equal(m.per, (m.n_block + KV_CELLS - 1) / KV_CELLS);
+    assert_int_equal(m.n_used, 7);
+    assert_int_equal(m.cell[0].used, m.per);
+    kvpool_free(w.p);
+}
+
 static void random_life(const struct hparams *hp, size_t budget, uint64_t seed, int steps)
 {
     struct world *w = calloc(1, sizeof(*w));
@@ -377,6 +441,7 @@ static void random_life(const struct hparams *hp, size_t budget, uint64_t seed, 
         assert_int_equal(s.alone, bytes_alone(w));
         assert_int_equal(s.tail_alone, tails_alone(w));
         assert_true(s.tail <= s.tail_alone && s.tail < s.used + !s.used);
+        if (i % 16 == 0) check_maps(w, &s);
     }
     assert_true(s.copied > 0 && s.evicted > 0);
     for (int j = 0; j < SLOTS; j++)
@@ -547,6 +612,7 @@ int main(void)
         cmocka_unit_test(without_prefixes_nothing_is_found),
         cmocka_unit_test(the_same_computed_twice_is_kept_once),
         cmocka_unit_test(windows_at_boundaries_are_kept),
+        cmocka_unit_test(a_map_has_a_limited_number_of_cells),
         cmocka_unit_test(a_slot_reads_what_was_computed_for_it),
         cmocka_unit_test(what_comes_from_disk_is_what_was_computed),
         cmocka_unit_test(what_is_cheaper_is_done),
