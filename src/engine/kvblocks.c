@@ -141,8 +141,8 @@ bool kvblocks_must_evict(const struct kvblocks *b, enum kv_kind want, enum kv_ki
     /* KV_SHARED last, when it is known how many have it. */
     for (int i = KV_OWNERS - 1; i >= 0; i--) {
         size_t held = b->owner[i].held;
-        enum kv_kind its_kind;
-        int32_t its;
+        enum kv_kind its_kind = KV_FULL;
+        int32_t its = -1;
         if (held == 0) continue;
         if (i == KV_SHARED) held /= MAX(n, 1);
         n++;

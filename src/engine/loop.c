@@ -249,11 +249,13 @@ static void draw(struct brrr_engine *e, int n_workers)
 /* What the step gave to whom: tokens that nobody had computed before, and the use of the cache. */
 static void charge(struct brrr_engine *e, int n_row)
 {
+    double worth = users_step(&e->users, n_row, e->now.phase_s[PHASE_MODEL]);
+
     for (int i = 0; i < e->o.n_parallel; i++) {
         struct seq *q = e->slot[i];
         if (!q || !runs(q)) continue;
         int held = (q->n_done + KV_BLOCK - 1) / KV_BLOCK - q->n_cached / KV_BLOCK;
-        users_charge(&e->users, q->r->user_index, MAX(q->n_done - q->n_paid, 0), n_row,
+        users_charge(&e->users, q->r->user_index, MAX(q->n_done - q->n_paid, 0), worth,
                      MAX(held, 0) / (double)e->n_kv_block);
         q->n_paid = MAX(q->n_paid, q->n_done);
     }

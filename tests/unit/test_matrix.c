@@ -160,9 +160,15 @@ static struct brrr_engine *open_variant(const struct brrr_model *m, const struct
     return e;
 }
 
+/* What an engine counted. */
+struct counted {
+    struct metrics x;
+    struct kvdisk_stats disk;
+};
+
 /* All requests, arriving at random times, every fifth one twice and then cancelled once. */
 static void together(const struct brrr_model *m, const struct variant *v, uint64_t seed,
-                     struct outcome *out, int n, struct metrics *metrics, struct kvdisk_stats *disk)
+                     struct outcome *out, int n, struct counted *c)
 {
     struct brrr_engine *e = open_variant(m, v);
     struct outcome doomed = { 0 };
@@ -176,11 +182,11 @@ static void together(const struct brrr_model *m, const struct variant *v, uint64
     }
     while (poll_once(e, out, n))
         continue;
-    engine_metrics(e, metrics);
-    assert_int_equal(metrics->kv.n_used, 0);
+    engine_metrics(e, &c->x);
+    assert_int_equal(c->x.kv.n_used, 0);
     if (v->o.kv_disk) {
         assert_non_null(e->disk);
-        kvdisk_stats(e->disk, disk);
+        kvdisk_stats(e->disk, &c->disk);
     }
     brrr_engine_close(e);
 }
@@ -257,8 +263,7 @@ static void all_alike(const struct tiny_spec *spec)
     int n = (int)MIN(number("MATRIX_REQUESTS", FEW), MOST);
     uint64_t seed = (uint64_t)number("MATRIX_SEED", 1);
     struct outcome *want = calloc((size_t)n, sizeof(*want)), *got;
-    struct metrics x;
-    struct kvdisk_stats disk = { 0 };
+    struct counted c;
     struct brrr_model m, m2;
     struct tiny tiny, tiny2;
     struct tiny_spec spec2 = *spec;
@@ -279,20 +284,21 @@ static void all_alike(const struct tiny_spec *spec)
     for (size_t v = 0; v < COUNT(variants); v++) {
         got = calloc((size_t)n, sizeof(*got));
         assert_non_null(got);
-        together(&m, &variants[v], seed, got, n, &x, &disk);
+        c = (struct counted){ 0 };
+        together(&m, &variants[v], seed, got, n, &c);
         compare(&variants[v], seed, want, got, n);
-        n_preempted += x.n_preempted;
-        n_cached += x.n_cached;
-        n_accepted += x.n_accepted;
+        n_preempted += c.x.n_preempted;
+        n_cached += c.x.n_cached;
+        n_accepted += c.x.n_accepted;
         if (getenv("MATRIX_VERBOSE"))
             print_message(
                 "%s: %llu preempted, %llu tokens found in the cache, %llu guessed, %llu of "
                 "them right; %llu blocks written to disk, %llu read\n",
-                variants[v].name, (unsigned long long)x.n_preempted, (unsigned long long)x.n_cached,
-                (unsigned long long)x.n_drafted, (unsigned long long)x.n_accepted,
-                (unsigned long long)disk.n_written, (unsigned long long)disk.n_read);
-        n_read += disk.n_read;
-        disk = (struct kvdisk_stats){ 0 };
+                variants[v].name, (unsigned long long)c.x.n_preempted,
+                (unsigned long long)c.x.n_cached, (unsigned long long)c.x.n_drafted,
+                (unsigned long long)c.x.n_accepted, (unsigned long long)c.disk.n_written,
+                (unsigned long long)c.disk.n_read);
+        n_read += c.disk.n_read;
         free(got);
     }
     if (n >= FEW) assert_true(n_cached > 0 && n_accepted > 0 && n_read > 0);
