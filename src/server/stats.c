@@ -51,7 +51,9 @@ static json_t *steps_json(struct runner *r)
 
     for (int i = 0; i < n; i++) {
         const struct metric_step *s = &step[i];
-        double ms = 1e3 * (s->plan_s + s->model_s + s->draw_s + s->commit_s);
+        double ms = 0;
+        for (int k = 0; k < PHASES; k++)
+            ms += 1e3 * s->phase_s[k];
         json_array_append_new(out,
                               json_pack("[i, i, i, f]", s->n_prompt, s->n_decode, s->n_draft, ms));
     }
