@@ -71,6 +71,7 @@ enum {
     LIMIT_API_KEY_BYTES = 512,
     LIMIT_DRAIN_S = 30,       /* seconds that requests have to end when the server is stopped */
     LIMIT_SERVER_QUEUE = 512, /* requests that wait                                        */
+    LIMIT_PING_S = 15,        /* seconds that a stream may be silent                       */
     LIMIT_HTTP_STALL_S = 30,  /* seconds in which a reader takes nothing                   */
 };
 

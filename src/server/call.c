@@ -122,6 +122,25 @@ void call_begin(struct server *s, struct exchange *x, int who, const struct dial
     prep_submit(server_prep(s), c);
 }
 
+static void begin_stream(struct call *c)
+{
+    http_set(c->x, "Cache-Control", "no-cache");
+    http_set(c->x, "X-Accel-Buffering", "no");
+    http_begin(c->x, 200, c->d->stream_type);
+    c->began = true;
+    if (c->d->begin) c->d->begin(c);
+}
+
+void call_ping(struct call *c, double now)
+{
+    bool due = now - MAX(c->t_sent, c->t_ready) >= LIMIT_PING_S;
+
+    if (!due || !c->x || c->t_ready == 0 || c->problem.kind || !c->ask->stream || !c->d->ping)
+        return;
+    if (!c->began) begin_stream(c);
+    call_send_text(c, c->d->ping);
+}
+
 void call_drop(struct call *c)
 {
     call_free(c);
@@ -239,15 +258,6 @@ static bool add(struct answer *a, const struct engine_event *ev, bool keep)
     return true;
 }
 
-static void begin_stream(struct call *c)
-{
-    http_set(c->x, "Cache-Control", "no-cache");
-    http_set(c->x, "X-Accel-Buffering", "no");
-    http_begin(c->x, 200, c->d->stream_type);
-    c->began = true;
-    if (c->d->begin) c->d->begin(c);
-}
-
 static void take_event(struct call *c, int i, const struct engine_event *ev)
 {
     if (!add(&c->answer[i], ev, c->ask->keep)) {
@@ -311,6 +321,7 @@ void call_news(void *arg, const struct news *n)
 
 void call_send_text(struct call *c, const char *text)
 {
+    c->t_sent = clock_now();
     if (!c->x || http_send(c->x, (struct slice){ text, strlen(text) })) return;
     c->x = NULL;
     cancel_jobs(c);
@@ -321,6 +332,7 @@ void call_send(struct call *c, const char *before, json_t *v, const char *after)
     struct slice text;
     bool ok = json_text(&text, v, before, after);
 
+    c->t_sent = clock_now();
     if (c->x && ok && !http_send(c->x, text)) {
         c->x = NULL;
         cancel_jobs(c);

@@ -50,6 +50,7 @@ struct answer {
 struct dialect {
     const char *name;
     const char *stream_type; /* of the stream's content */
+    const char *ping;        /* what keeps a silent stream open; NULL: nothing does */
     size_t ask_size;         /* of the struct that `read` fills; it begins with a struct ask */
     /* Defaults, then the body; the prompts' ids. On a preparing thread. */
     bool (*read)(struct call *c, const json_t *body, struct problem *p);
@@ -88,6 +89,7 @@ struct call {
     char id[32];                   /* of the answer */
     int64_t created;               /* seconds since 1970 */
     double t_received, t_ready;    /* clock_now() */
+    double t_sent;                 /* the last piece of a stream */
     bool began, failed;
     bool counted;         /* against the key's limits, and to the server's requests */
     struct call *next;    /* in queues */
@@ -96,6 +98,8 @@ struct call {
 
 /* Takes the exchange and answers it, now or later. */
 void call_begin(struct server *s, struct exchange *x, int who, const struct dialect *d);
+/* Now and then: a stream that has been silent for a while says that it is there. */
+void call_ping(struct call *c, double now);
 /* The server is being stopped: it ends now, and its client is told. */
 void call_abort(struct call *c);
 /* Nobody prepares it and no engine runs any more: forget it. */

@@ -24,7 +24,7 @@ struct server {
     struct runner *runner;
     struct prep *prep;
     int wake_fd;
-    struct event *wake, *signals[3], *drained;
+    struct event *wake, *signals[3], *drained, *tick;
     int64_t started;
     struct call_list calls;
     int n_call, n_job;
@@ -76,6 +76,20 @@ static void on_drained(evutil_socket_t fd, short what, void *arg)
     evtimer_add(s->drained, &second);
 }
 
+/* Every few seconds. */
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+    struct server *s = arg;
+    double now = clock_now();
+
+    (void)fd;
+    (void)what;
+    for (struct call *c = LIST_FIRST(&s->calls), *next; c; c = next) {
+        next = LIST_NEXT(c, all);
+        call_ping(c, now);
+    }
+}
+
 static void on_stop(evutil_socket_t fd, short what, void *arg)
 {
     struct server *s = arg;
@@ -118,6 +132,7 @@ static enum brrr_status open_parts(struct server *s, struct brrr_error *err)
 {
     struct runner_opts ro = { s->o.model, s->o.engine, wake, s };
     struct http_opts ho = s->o.http;
+    const struct timeval tick = { 5, 0 };
     enum brrr_status st;
 
     s->base = event_base_new();
@@ -126,12 +141,14 @@ static enum brrr_status open_parts(struct server *s, struct brrr_error *err)
         return fail(err, BRRR_E_NOMEM, "cannot make the server's event loop");
     s->wake = event_new(s->base, s->wake_fd, EV_READ | EV_PERSIST, on_wake, s);
     s->drained = evtimer_new(s->base, on_drained, s);
+    s->tick = event_new(s->base, -1, EV_PERSIST, on_tick, s);
     s->signals[0] = evsignal_new(s->base, SIGINT, on_stop, s);
     s->signals[1] = evsignal_new(s->base, SIGTERM, on_stop, s);
     s->signals[2] = evsignal_new(s->base, SIGHUP, on_hangup, s);
-    if (!s->wake || !s->drained || !s->signals[0] || !s->signals[1] || !s->signals[2])
+    if (!s->wake || !s->drained || !s->tick || !s->signals[0] || !s->signals[1] || !s->signals[2])
         return fail(err, BRRR_E_NOMEM, "cannot make the server's events");
     event_add(s->wake, NULL);
+    event_add(s->tick, &tick);
     for (size_t i = 0; i < COUNT(s->signals); i++)
         event_add(s->signals[i], NULL);
     ho.handle = handle;
@@ -176,6 +193,7 @@ void server_close(struct server *s)
         if (s->signals[i]) event_free(s->signals[i]);
     if (s->wake) event_free(s->wake);
     if (s->drained) event_free(s->drained);
+    if (s->tick) event_free(s->tick);
     keys_close(s->o.keys);
     if (s->wake_fd >= 0) close(s->wake_fd);
     if (s->base) event_base_free(s->base);
