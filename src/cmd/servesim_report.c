@@ -218,6 +218,9 @@ static void print_run_notes(const struct sim_run *run, const char *end)
            run->name, run->eo.n_parallel, run->eo.ctx, m->kv_budget / (1 << 20), m->reserved_seqs);
     printf("of what was in use %.1f %% held no token, sharing saved %.1f %%%s\n",
            100 * m->kv_tail_share, 100 * m->kv_saved_share, end);
+    if (m->drafted > 0)
+        printf("%s: of %.0f guesses (%s) %.1f %% were right%s\n", run->name, m->drafted,
+               draft_name(run->eo.speculate), 100 * m->accepted / m->drafted, end);
     if (m->could_tokens > 0)
         printf("%s: of %.0f tokens that earlier requests had computed %.1f %% were found%s\n",
                run->name, m->could_tokens, 100 * m->hit_share, end);
@@ -353,12 +356,13 @@ static json_t *json_slo(const struct sim_slo *slo)
 
 static json_t *json_run(const struct sim_run *run, const struct bench *b)
 {
-    json_t *o = json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:b, s:s, s:i, s:b, s:o}", "run",
-                          run->name, "load", run->load_name, "requests", run->load->n,
+    json_t *o = json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:b, s:s, s:s, s:i, s:b, s:o}",
+                          "run", run->name, "load", run->load_name, "requests", run->load->n,
                           "concurrency", run->concurrency, "parallel", run->eo.n_parallel, "ctx",
                           run->eo.ctx, "chunk", run->eo.chunk, "prefix_cache", !run->eo.no_prefix,
-                          "policy", sched_policy_name(run->eo.policy), "samples", run->n_samples,
-                          "interrupted", run->interrupted, "slo", json_slo(&run->slo));
+                          "policy", sched_policy_name(run->eo.policy), "speculate",
+                          draft_name(run->eo.speculate), "samples", run->n_samples, "interrupted",
+                          run->interrupted, "slo", json_slo(&run->slo));
 
     if (!o) return NULL;
     for (size_t k = 0; k < COUNT(sums); k++)
