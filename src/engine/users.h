@@ -27,17 +27,17 @@
 #include "base/status.h"
 
 struct users {
-    int cap, n;     /* places; of them, in use       */
-    int n_active;   /* users with requests           */
-    double now;     /* of users_begin()              */
-    uint64_t *id;   /* [cap]                         */
-    double *spent;  /* [cap] the counters            */
-    double *served; /* [cap] when something of it ran, or it came; seconds */
-    int *n_request; /* [cap] that wait or run        */
-    int *n_listed;  /* [cap] since users_begin()     */
-    int32_t *next;  /* [cap] in the list of its hash */
-    int32_t *first; /* [n_hash]                      */
-    int n_hash;     /* a power of two                */
+    int cap, n;           /* places; of them, in use       */
+    int n_active;         /* users with requests           */
+    double now;           /* of users_begin()              */
+    uint64_t *id;         /* [cap]                         */
+    double *spent;        /* [cap] the counters            */
+    double *served;       /* [cap] when something of it ran, or it came; seconds */
+    int *n_request;       /* [cap] that wait or run        */
+    int *n_listed;        /* [cap] since users_begin()     */
+    int32_t *next;        /* [cap] in the list of its hash */
+    int32_t *first;       /* [n_hash]                      */
+    int n_hash;           /* a power of two                */
     double rows, seconds; /* of all steps */
 };
 
