@@ -20,11 +20,12 @@ $(B)/tests/unit/%: $(B)/tests/unit/%.o $(LIB_OBJ)
 	$(call say,LINK)
 	$(Q)$(CC) $(san_flags) $(LDFLAGS) $^ $(LIB_LIBS) $(TEST_LIBS) -o $@
 
-# Its own step.c stands in place of the model's; the clock is wrapped.
+# Its own step.c stands in place of the model's; the clock and the disk are wrapped.
+SIM_WRAP := -Wl,--wrap=clock_gettime -Wl,--wrap=pread -Wl,--wrap=pwrite
 SIM_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tests/sim/*.c))
 $(B)/tests/sim/sim: $(SIM_OBJ) $(filter-out %/model/step.o,$(LIB_OBJ))
 	$(call say,LINK)
-	$(Q)$(CC) $(san_flags) $(LDFLAGS) -Wl,--wrap=clock_gettime $^ $(LIB_LIBS) $(TEST_LIBS) -o $@
+	$(Q)$(CC) $(san_flags) $(LDFLAGS) $(SIM_WRAP) $^ $(LIB_LIBS) $(TEST_LIBS) -o $@
 
 $(B)/tests/kernels/kernels: $(KERNEL_SRC:%.c=$(B)/%.o) $(LIB_OBJ)
 	$(call say,LINK)

@@ -5,13 +5,18 @@
  */
 #include "hash_model.h"
 
+#include "world.h"
+
 #include <stdlib.h>
 
 #include "model/step.h"
 
 enum { HOT = 6 }; /* tokens that have a chance */
 
-void hash_logits(float *logits, uint64_t state)
+int hash_period;
+double hash_step_s = 1e-3, hash_row_s = 1e-4;
+
+void hash_logits(float *logits, uint64_t state, int32_t token)
 {
     for (int i = 0; i < HASH_VOCAB; i++)
         logits[i] = -20;
@@ -19,6 +24,7 @@ void hash_logits(float *logits, uint64_t state)
         uint32_t id = (uint32_t)(state >> (8 * i)) % HASH_VOCAB;
         logits[id] = (float)(state >> (5 * i + 3) & 15) / 4;
     }
+    if (hash_period > 0 && state >> 61 != 0) logits[(token + 1) % hash_period] = 9;
 }
 
 uint64_t hash_alone_next(struct hash_alone *a, int32_t token)
@@ -122,8 +128,9 @@ const float *step_run(struct step *s, struct pool *pool, const struct batch *b,
             int at_row = b->seq[i].row0 + r;
             uint64_t state = row(s, kv, b->seq[i].slot, b->seq[i].pos0 + r, b->token[at_row]);
             if (out < b->n_out && b->out_row[out] == at_row)
-                hash_logits(s->logits + (size_t)out++ * HASH_VOCAB, state);
+                hash_logits(s->logits + (size_t)out++ * HASH_VOCAB, state, b->token[at_row]);
         }
     if (out != b->n_out) abort();
+    world_pass(hash_step_s + b->n_row * hash_row_s);
     return s->logits;
 }

@@ -40,8 +40,17 @@ static inline int hash_first(int window, int pos)
     return window > 0 && pos + 1 > window ? pos + 1 - window : 0;
 }
 
-/* [HASH_VOCAB] from the state of the last position. */
-void hash_logits(float *logits, uint64_t state);
+/*
+ * Text that repeats, so that there is something to guess: with a period p > 0 the token after
+ * t is nearly always (t + 1) % p. Once in eight places the state decides alone, so that whatever is
+ * wrong with it shows.
+ */
+extern int hash_period;
+/* What a step takes on the simulated clock: this, and this for each row. */
+extern double hash_step_s, hash_row_s;
+
+/* [HASH_VOCAB] from the state of the last position and its token. */
+void hash_logits(float *logits, uint64_t state, int32_t token);
 
 struct hash_alone {
     int n;           /* positions that have states            */
