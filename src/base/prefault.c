@@ -5,10 +5,16 @@
 #include <signal.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "base/status.h"
 
-enum { PIECE = 2 << 20 }; /* a huge page: what is made present, and asked for, at once */
+enum {
+    PIECE = 2 << 20, /* a huge page: what is made present, and asked for, at once */
+    LEAST_PRIORITY = 19,
+};
 
 #ifdef MADV_POPULATE_WRITE
 static bool populate(char *p, size_t n)
@@ -35,35 +41,35 @@ void prefault_add(struct prefault *p, void *base, size_t n_bytes)
 /* A piece that is wanted and not there, or NULL. What is in use is left to who uses it. */
 static char *next_piece(struct prefault_range *r)
 {
-    r->done = MAX(r->done, r->used);
-    return r->done < r->want ? r->base + PIECE * r->done++ : NULL;
+    size_t done = r->done, used = r->used, at = MAX(done, used);
+
+    r->done = at;
+    return at < r->want ? r->base + PIECE * at : NULL;
+}
+
+/* All that is wanted. */
+static bool work(struct prefault *p)
+{
+    char *at;
+
+    for (int i = 0; i < p->n_range; i++)
+        while (!p->stop && (at = next_piece(&p->range[i]))) {
+            if (!populate(at, PIECE)) return false;
+            p->range[i].done++;
+        }
+    return true;
 }
 
 static void *run(void *arg)
 {
     struct prefault *p = arg;
-    struct sched_param none = { 0 };
-    bool ok = true;
 
-    pthread_setschedparam(pthread_self(), SCHED_IDLE, &none);
-    pthread_mutex_lock(&p->lock);
-    while (ok && !p->stop) {
-        char *at = NULL;
-        for (int i = 0; !at && i < p->n_range; i++)
-            at = next_piece(&p->range[i]);
-        if (at) {
-            pthread_mutex_unlock(&p->lock);
-            ok = populate(at, PIECE);
-            pthread_mutex_lock(&p->lock);
-        } else {
-            p->is_idle = true;
-            pthread_cond_signal(&p->idle);
-            pthread_cond_wait(&p->work, &p->lock);
-        }
-    }
-    p->is_idle = p->failed = !ok;
-    pthread_cond_signal(&p->idle);
-    pthread_mutex_unlock(&p->lock);
+    setpriority(PRIO_PROCESS, (id_t)gettid(), LEAST_PRIORITY);
+    do {
+        if (!work(p)) p->failed = true;
+        while (sem_wait(&p->work) != 0)
+            continue; /* a signal */
+    } while (!p->stop && !p->failed);
     return NULL;
 }
 
@@ -73,33 +79,26 @@ void prefault_start(struct prefault *p, size_t lead)
 
     p->lead = lead / PIECE;
     if (p->lead == 0) return;
-    pthread_mutex_init(&p->lock, NULL);
-    pthread_cond_init(&p->work, NULL);
-    pthread_cond_init(&p->idle, NULL);
-    for (int i = 0; i < p->n_range; i++)
-        p->range[i].asked = p->range[i].want = MIN(p->lead, p->range[i].n);
+    if (sem_init(&p->work, 0, 0) != 0) return;
+    for (int i = 0; i < p->n_range; i++) {
+        p->range[i].asked = MIN(p->lead, p->range[i].n);
+        p->range[i].want = p->range[i].asked;
+    }
     /* Signals are for the other threads. */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     p->runs = pthread_create(&p->thread, NULL, run, p) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (p->runs) return;
-    pthread_cond_destroy(&p->idle);
-    pthread_cond_destroy(&p->work);
-    pthread_mutex_destroy(&p->lock);
+    if (!p->runs) sem_destroy(&p->work);
 }
 
 void prefault_stop(struct prefault *p)
 {
     if (!p->runs) return;
-    pthread_mutex_lock(&p->lock);
     p->stop = true;
-    pthread_cond_signal(&p->work);
-    pthread_mutex_unlock(&p->lock);
+    sem_post(&p->work);
     pthread_join(p->thread, NULL);
-    pthread_cond_destroy(&p->idle);
-    pthread_cond_destroy(&p->work);
-    pthread_mutex_destroy(&p->lock);
+    sem_destroy(&p->work);
     p->runs = false;
 }
 
@@ -111,21 +110,16 @@ void prefault_use(struct prefault *p, int range, size_t used)
 
     if (!p->runs || want <= r->asked) return;
     r->asked = want;
-    pthread_mutex_lock(&p->lock);
     r->used = n;
     r->want = want;
-    p->is_idle = p->failed;
-    pthread_cond_signal(&p->work);
-    pthread_mutex_unlock(&p->lock);
+    sem_post(&p->work);
 }
 
 bool prefault_wait(struct prefault *p)
 {
     if (!p->runs) return false;
-    pthread_mutex_lock(&p->lock);
-    while (!p->is_idle)
-        pthread_cond_wait(&p->idle, &p->lock);
-    bool ok = !p->failed;
-    pthread_mutex_unlock(&p->lock);
-    return ok;
+    for (int i = 0; i < p->n_range; i++)
+        while (p->range[i].done < p->range[i].want && !p->failed)
+            nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+    return !p->failed;
 }

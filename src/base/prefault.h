@@ -2,20 +2,24 @@
 /*
  * prefault.h - pages that will be needed soon, made present by a thread of their own.
  *
- * The first touch of a page waits for the system to find and clear it: 2 MiB took 0.3 to 4 ms
+ * The first touch of a page waits for the system to find and clear it: 2 MiB took 0.1 to 4 ms
  * on the virtual machines where this was written, and all other workers wait for the one that
  * touches. Memory that is used from its beginning on is kept present some way ahead instead: never
- * more than `lead` bytes of each range are there that nobody needed.
+ * more than `lead` bytes of each range are there that nobody needed. The thread has the least
+ * priority: at that of the workers it took from one what it saved another.
  *
  * It can not fail: where the thread or the system call (Linux 5.14) is missing, pages come when
  * they are touched, as ever.
  *
- * Threads: one uses it; the other is its own, and changes no byte.
+ * Threads: one uses it, and never waits for the other but in prefault_stop(), for the end of a
+ * piece; the other changes no byte.
  */
 #ifndef BASE_PREFAULT_H
 #define BASE_PREFAULT_H
 
 #include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -25,15 +29,15 @@ struct prefault {
     size_t lead;
     int n_range;
     struct prefault_range {
-        char *base;              /* at a whole piece of 2 MiB: from here on in pieces         */
-        size_t n, skipped;       /* pieces; bytes before them, which are left alone           */
-        size_t asked;            /* as `want`, for the thread that uses it                    */
-        size_t used, want, done; /* from the first on: in use; to be present; present    */
+        char *base;        /* at a whole piece of 2 MiB: from here on in pieces      */
+        size_t n, skipped; /* pieces; bytes before them, which are left alone        */
+        size_t asked;      /* as `want`, for the thread that uses it                 */
+        _Atomic size_t used, want, done; /* from the first on: in use; to be present; present */
     } range[PREFAULT_RANGES];
-    bool runs, stop, is_idle, failed;
+    bool runs;
+    atomic_bool stop, failed;
     pthread_t thread;
-    pthread_mutex_t lock;
-    pthread_cond_t work, idle;
+    sem_t work;
 };
 
 /* Zeroed before. Of the memory whole pieces of 2 MiB are looked after. */
