@@ -22,6 +22,9 @@ enum {
 /* A further row takes no less than this part of a step of one: on two cores of a Zen 5 it was 0.07.
  */
 static const double ROW_LEAST = 0.04;
+/* Of the time in which something decodes, for tries of a draft model that does not pay; and saved
+ * up no more than so many steps take, for those are in the next one. */
+static const double TRY_PART = 0.01, TRY_MOST = 8;
 
 enum brrr_status guess_open(struct brrr_engine *e, struct brrr_error *err)
 {
@@ -100,14 +103,24 @@ static double second_price(const struct brrr_engine *e)
 }
 
 /* The same with this sequence's share of what must be read first, over the tokens that it may still
- * come to. Where it does not pay nothing is tried again: even a try would read all of it. */
+ * come to. A try reads all of it. */
 static void price_of(struct brrr_engine *e, struct seq *q, struct spec_cost *c)
 {
     if (!e->second) return;
     double guess = second_price(e);
     double read = second_read_seconds(e->second, q->slot, q->order, q->n, guess);
     c->guess_s = guess + read / MAX(q->r->limit - q->n, 1);
-    q->spec.skipped = 0;
+    c->try_s = guess + read;
+    c->try_left = e->try_s;
+}
+
+/* Where a draft model does not pay it is tried again for a small part of the time: it was judged by
+ * other texts, or while the machine was busy. */
+static void save_for_tries(struct brrr_engine *e)
+{
+    double step = e->n_plain > 0 ? step_seconds(e, e->n_plain) : 0;
+
+    if (e->second && step > 0) e->try_s = MIN(e->try_s + TRY_PART * step, TRY_MOST * step);
 }
 
 /* How many of n guesses to verify, or to make, when a match of so many tokens stands before them.
@@ -145,6 +158,7 @@ void guess_plan(struct brrr_engine *e)
 
     if (left == 0) return;
     survey(e);
+    save_for_tries(e);
     c.rows = e->n_plain - 1;
     c.tokens = e->n_plain - 1;
 
@@ -156,6 +170,7 @@ void guess_plan(struct brrr_engine *e)
         price_of(e, q, &c);
         if (q->draft) n = draft_guess(q->draft, q->id, q->n, q->id + q->n, n, &q->match);
         q->n_guess = length(e, q, n, &c);
+        if (q->spec.tries) e->try_s -= c.try_s;
         left -= q->n_guess;
         c.rows += q->n_guess;
         c.tokens += spec_tokens(&q->spec, q->match, q->n_guess) - 1;

@@ -67,6 +67,7 @@ struct brrr_engine {
     struct draft_shared *shared; /* what answers said; NULL: the drafter does not ask     */
     struct second *second;       /* the draft model; NULL: none                           */
     double second_size;     /* weights that it reads in a step, as a part of the first model's */
+    double try_s;           /* that its next tries may take; it comes in with every step     */
     struct second_job *job; /* [n_parallel] what is asked of it                      */
     struct spec_rate experience; /* acceptance, over all sequences                        */
     int n_plain, n_reading;      /* this step: sequences that decode; rows of prompts, about */

@@ -70,6 +70,7 @@ int spec_length(struct spec *s, int match, int n, const struct spec_cost *c)
     double best, all = 1, tokens = c->tokens + 1;
     int best_k = 0;
 
+    s->tries = false;
     n = MIN(n, LIMIT_DRAFT);
     if (n <= 0) return 0;
     best = MARGIN * tokens / c->seconds(c->arg, c->rows + 1);
@@ -83,8 +84,9 @@ int spec_length(struct spec *s, int match, int n, const struct spec_cost *c)
         }
     }
     if (best_k > 0) return best_k;
-    if (++s->skipped < s->patience) return 0;
+    if (++s->skipped < s->patience || c->try_s > c->try_left) return 0;
     s->skipped = 0;
+    s->tries = true;
     return 1;
 }
 

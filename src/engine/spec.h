@@ -12,7 +12,7 @@
  * tokens agree before a guess (draft.h's match, and the guesses before it), because after a long
  * match a guess is right far more often. A sequence starts from the experience of earlier
  * ones and soon believes its own, with old news fading. Where nothing pays, a single guess is
- * tried now and then, more and more rarely.
+ * tried now and then, more and more rarely, and only if there is time for it.
  * Source: Leviathan et al., arXiv:2211.17192, section 3.3, with acceptance and cost measured.
  *
  * Plain values. Nothing here can change a token, only when it comes.
@@ -43,6 +43,7 @@ struct spec {
     struct spec_rate own;
     const struct spec_rate *others; /* experience of earlier sequences; NULL: none          */
     int skipped, patience;          /* chances not taken since the last try; before the next */
+    bool tries;                     /* the last length was a try that may be in vain         */
     int n_drafted, n_accepted;
     double plain_s, spent_s; /* its tokens one a step, and as they came: by the steps' prices */
 };
@@ -51,9 +52,11 @@ struct spec {
 struct spec_cost {
     double (*seconds)(const void *arg, int rows); /* of a step with so many rows     */
     const void *arg;
-    int rows;       /* of the others                                                 */
-    double tokens;  /* that the others are expected to yield                         */
-    double guess_s; /* seconds for each guess, where guessing is not free            */
+    int rows;        /* of the others                                                 */
+    double tokens;   /* that the others are expected to yield                         */
+    double guess_s;  /* seconds for each guess, where guessing is not free            */
+    double try_s;    /* seconds of one guess that may be in vain, ...                 */
+    double try_left; /* ... and those that there are for it: where less, none is tried */
 };
 
 void spec_init(struct spec *s, const struct spec_rate *others);

@@ -289,7 +289,7 @@ static void the_length_is_the_best_one(void **state)
         struct spec_rate others = { 0 };
         struct spec s;
         double slope = rnd(100) / 100.0 + 0.01, best = 0;
-        struct spec_cost c = { line, &slope, rnd(20), rnd(30), rnd(4) ? 0 : rnd(10) / 50.0 };
+        struct spec_cost c = { line, &slope, rnd(20), rnd(30), rnd(4) ? 0 : rnd(10) / 50.0, 0, 0 };
         int match = rnd(20), n = 1 + rnd(16);
         spec_init(&s, &others);
         for (int i = rnd(60); i > 0; i--)
@@ -312,7 +312,7 @@ static void the_length_is_the_best_one(void **state)
 static void what_does_not_pay_is_left(void **state)
 {
     double slope = 0.2;
-    struct spec_cost c = { line, &slope, 0, 0, 0 };
+    struct spec_cost c = { line, &slope, 0, 0, 0, 0, 0 };
     struct spec_stats stats = { 0 };
     struct spec s;
     int n, tried = 0;
@@ -326,6 +326,14 @@ static void what_does_not_pay_is_left(void **state)
         }
     assert_true(tried > 0 && tried < 60);
     assert_int_equal(s.n_accepted, 0);
+    /* A try that costs something waits until there is so much for it. */
+    c.try_s = 2;
+    c.try_left = 1.9;
+    for (int i = 0; i < 3000; i++)
+        assert_int_equal(spec_length(&s, 2, 8, &c), 0);
+    c.try_left = 2;
+    assert_int_equal(spec_length(&s, 2, 8, &c), 1);
+    assert_true(s.tries);
     for (int i = 0; i < 3000; i++)
         if ((n = spec_length(&s, 2, 8, &c)) > 0) spec_learn(&s, 2, n, n, NULL, &stats);
     assert_int_equal(spec_length(&s, 2, 8, &c), 8);
@@ -343,7 +351,8 @@ static void what_does_not_pay_is_left(void **state)
 static void a_full_batch_leaves_no_room_for_guesses(void **state)
 {
     double slope = 1;
-    struct spec_cost alone = { line, &slope, 0, 0, 0 }, many = { line, &slope, 100, 100, 0 };
+    struct spec_cost alone = { line, &slope, 0, 0, 0, 0, 0 },
+                     many = { line, &slope, 100, 100, 0, 0, 0 };
     struct spec s;
 
     (void)state;

@@ -9,6 +9,7 @@
 #include "base/f16.h"
 #include "engine/eval.h"
 #include "engine/metrics.h"
+#include "engine/run.h"
 #include "engine/second.h"
 #include "text/vocab.h"
 
@@ -334,11 +335,49 @@ static void draws_are_distributed_as_they_should(void **state)
     tiny_close(&m, &t);
 }
 
+/* A draft model that did not pay is tried again, though it must read the prompt first. */
+static void a_draft_model_gets_another_chance(void **state)
+{
+    struct tiny file;
+    struct brrr_model m;
+    struct engine_opts o = {
+        .n_threads = 1, .ctx = CTX, .speculate = DRAFT_MODEL, .draft_max = 4, .draft_model = &m
+    };
+    struct brrr_engine *e;
+    struct gen_params g;
+    struct metrics x;
+    int n = 0;
+
+    (void)state;
+    tiny_open(&m, &file, &spec, BRRR_PRECISION_Q8);
+    assert_int_equal(engine_open(&e, &m, &o, NULL), BRRR_OK);
+    gen_params_init(&g);
+    g.n_predict = 100;
+    g.ignore_eos = true;
+    for (int c = 0; c < SPEC_CLASSES; c++)
+        e->experience.tried[c] = 1000;
+    do {
+        int32_t prompt[N_PROMPT];
+        struct engine_event ev[8];
+        uint64_t id;
+        prompt_of(prompt, n);
+        struct engine_request q = { .prompt = prompt, .n_prompt = N_PROMPT, .gen = &g };
+        assert_int_equal(engine_submit(e, &q, &id, NULL), BRRR_OK);
+        while (engine_poll(e, ev, COUNT(ev)) >= 0)
+            continue;
+        engine_metrics(e, &x);
+    } while (x.n_drafted == 0 && ++n < 50);
+    assert_true(x.n_drafted > 0);
+    brrr_engine_close(e);
+    tiny_close(&m, &file);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_same_is_seen),
         cmocka_unit_test(asked_again_it_says_the_same),
+        cmocka_unit_test(a_draft_model_gets_another_chance),
         cmocka_unit_test(draws_are_distributed_as_they_should),
     };
 
