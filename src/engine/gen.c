@@ -122,6 +122,10 @@ enum brrr_status gen_params_check(const struct gen_params *g, int n_vocab, struc
         return fail(err, BRRR_E_LIMIT,
                     "logprobs is %d: a beam search (beam_width %d) has 0, the chosen token's",
                     g->n_logprobs, g->beam_width);
+    if (g->n_predict >= 0 && g->min_tokens > g->n_predict)
+        return fail(err, BRRR_E_LIMIT,
+                    "min_tokens is %d, n_predict is %d: an answer can not be so long",
+                    g->min_tokens, g->n_predict);
     if (g->n_stop < 0 || g->n_stop > LIMIT_STOPS)
         return fail(err, BRRR_E_LIMIT, "stop: %d texts, %d at most", g->n_stop, LIMIT_STOPS);
     if (g->n_stop_id < 0 || g->n_stop_id > LIMIT_STOP_IDS)

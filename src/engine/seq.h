@@ -21,7 +21,7 @@ struct request;
 struct drawn {
     int32_t token;
     struct sample_logprob chosen; /* of it, if asked for      */
-    struct sample_logprob *top;   /* [gen.n_logprobs, or twice the width of a beam search] */
+    struct sample_logprob *top; /* [gen.n_logprobs, or twice the width of a beam search and more] */
     int n_top;
 };
 
@@ -87,8 +87,8 @@ void seq_take(struct seq *q, const struct brrr_model *m, double now, int i,
               struct engine_event *ev);
 /* The event of token n_shown of a quiet sequence, from the first to the last. */
 void seq_show(struct seq *q, const struct brrr_model *m, struct engine_event *ev);
-/* Does this token end the answer? Stop strings are seq_take()'s. */
-bool seq_stops(const struct seq *q, const struct brrr_model *m, int32_t token);
+/* Does this token end the answer, as the n-th of the sequence? Stop strings are seq_take()'s. */
+bool seq_stops(const struct seq *q, const struct brrr_model *m, int32_t token, int n);
 /* The tokens and the text so far of another sequence of the request. */
 void seq_copy(struct seq *to, const struct seq *from);
 /* The last event of a sequence that ends without a token. */

@@ -230,6 +230,10 @@ static void wish_beams(struct gen_params *g)
     g->best_of = 0;
     g->early_stopping = one_in(2);
 }
+static void wish_least(struct gen_params *g)
+{
+    g->min_tokens = g->n_predict < 0 ? below(CTX) : below(g->n_predict + 1);
+}
 static void wish_priority(struct gen_params *g)
 {
     g->priority = below(3);
@@ -241,7 +245,7 @@ static const struct {
 } wishes[] = {
     { 1, wish_length }, { 40, wish_none },    { 6, wish_endless },     { 2, wish_sampling },
     { 4, wish_stops },  { 8, wish_penalty },  { 6, wish_choices },     { 12, wish_best },
-    { 12, wish_beams }, { 3, wish_priority }, { 24, wish_many_stops },
+    { 12, wish_beams }, { 3, wish_priority }, { 24, wish_many_stops }, { 4, wish_least },
 };
 
 /* A prompt: a conversation that goes on, or one that begins like another. */
@@ -349,6 +353,8 @@ static void check_drawn(struct life *l, const struct ask *a, int c)
                                 .n_history = a->n_prompt + i,
                                 .choice = (uint32_t)c,
                                 .position = (uint64_t)(a->n_prompt + i) };
+        if (i < a->gen.min_tokens)
+            in.ban[0] = (struct sample_ids){ a->gen.stop_id, a->gen.n_stop_id };
         hash_logits(logits, x);
         int32_t want = sampler_next(l->sampler, &a->gen.sample, &in);
         if (a->token[c][i] != want) die(l, "a token is not the one it should be", i, want);
@@ -362,7 +368,7 @@ static void check_end(const struct life *l, const struct ask *a, int c)
 {
     int most = a->gen.n_predict < 0 ? CTX : MIN(a->n_prompt + a->gen.n_predict, CTX), stop = -1;
 
-    for (int i = 0; i < a->n[c] && stop < 0; i++)
+    for (int i = a->gen.min_tokens; i < a->n[c] && stop < 0; i++)
         for (int k = 0; k < a->gen.n_stop_id; k++)
             if (a->token[c][i] == a->gen.stop_id[k]) stop = i;
     bool at_stop = stop >= 0 && stop == a->n[c] - 1;

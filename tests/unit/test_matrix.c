@@ -80,6 +80,7 @@ static void draw_params(struct gen_params *g, uint64_t seed, int i)
     if (pick(seed, i, 8, 3) == 0) g->sample.repetition_penalty = 1.3;
     if (pick(seed, i, 9, 4) == 0) g->sample.no_repeat_ngram_size = 3;
     if (pick(seed, i, 10, 3) == 0) g->stop_id[g->n_stop_id++] = pick(seed, i, 11, TINY_VOCAB);
+    if (pick(seed, i, 15, 3) == 0) g->min_tokens = pick(seed, i, 16, g->n_predict + 1);
     g->priority = pick(seed, i, 12, 3);
     switch (pick(seed, i, 13, 8)) {
     case 0:
