@@ -317,6 +317,10 @@ void seq_take(struct seq *q, const struct brrr_model *m, double now, int i, stru
 
     if (q->n >= q->r->limit) {
         seq_end(q, BRRR_FINISH_LENGTH, ev);
+        if (q->r->gen.embed) {
+            ev->embedding = q->r->reading->embedding;
+            ev->n_embedding = q->r->reading->d_model;
+        }
         return;
     }
     *ev = event_of(q);
@@ -333,6 +337,25 @@ void seq_take(struct seq *q, const struct brrr_model *m, double now, int i, stru
     show(q, m, d->token, q->n, ev);
     q->finish = ev->finish;
     if (ev->finish) fill_timings(q, &ev->timings);
+}
+
+int seq_findable(const struct seq *q)
+{
+    const struct reading *g = q->r->reading;
+
+    return reading_left(g) > 0 ? MIN(g->n_done + 1, q->n) : q->n;
+}
+
+void seq_read(const struct seq *q, int i, struct engine_event *ev)
+{
+    const struct drawn *d = &q->r->reading->drawn[i];
+
+    *ev = event_of(q);
+    ev->prompt = true;
+    ev->token = d->token;
+    ev->chosen = d->chosen;
+    ev->top = d->top;
+    ev->n_top = d->n_top;
 }
 
 void seq_show(struct seq *q, const struct brrr_model *m, struct engine_event *ev)

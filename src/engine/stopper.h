@@ -33,7 +33,7 @@ struct stop_text {
 
 struct stopper {
     bool found;
-    bool keep; /* the stop string is part of the output */
+    bool keep;    /* the stop string is part of the output */
     bool ignores; /* the caller's to set between pieces */
     int n_stop;
     int which; /* the stop string that was found, -1 before */

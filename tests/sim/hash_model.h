@@ -43,6 +43,9 @@ static inline int hash_first(int window, int pos)
 /* [HASH_VOCAB] from the state of the last position. */
 void hash_logits(float *logits, uint64_t state);
 
+/* [d] likewise. */
+void hash_hidden(float *h, int d, uint64_t state);
+
 struct hash_alone {
     int n;           /* positions that have states            */
     uint64_t *state; /* [cap]                                 */

@@ -28,11 +28,10 @@
 #include <cmocka.h>
 
 #include "tiny_model.h"
+#include "wish.h"
 
 enum {
-    CTX = 320,
     MAX_PROMPT = 260,
-    MAX_CHOICES = 4,
     MAX_LIVE = 96, /* requests of a life that have not ended             */
     MAX_CHAT = 24, /* conversations that go on                           */
     MAX_PAST = 8192,
@@ -66,28 +65,7 @@ static double wall(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* --- chance --- */
-
-static uint64_t sim_seed, sim_life, chance_state;
-
-static uint64_t chance(void)
-{
-    uint64_t x = chance_state += 0x9e3779b97f4a7c15u; /* splitmix64 */
-
-    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
-    return x ^ x >> 31;
-}
-
-static int below(int n)
-{
-    return (int)(chance() % (uint64_t)n);
-}
-
-static bool one_in(int n)
-{
-    return below(n) == 0;
-}
+static uint64_t sim_seed, sim_life;
 
 /* --- a life --- */
 
@@ -101,6 +79,9 @@ struct ask {
     int n[MAX_CHOICES];
     int32_t token[MAX_CHOICES][CTX];
     enum brrr_finish finish[MAX_CHOICES];
+    int n_read; /* tokens of the prompt whose log-probabilities came */
+    struct sample_logprob read[MAX_PROMPT], likeliest[MAX_PROMPT];
+    float embedding[TINY_D];
     bool cancelled;
 };
 
@@ -180,74 +161,6 @@ static void catch_crashes(void)
     signal(SIGABRT, on_crash);
 }
 
-/* --- what a request asks: one row for each kind of wish, and how rare it is --- */
-
-static void wish_length(struct gen_params *g)
-{
-    g->n_predict = below(50);
-}
-static void wish_none(struct gen_params *g)
-{
-    g->n_predict = 0;
-}
-static void wish_endless(struct gen_params *g)
-{
-    g->n_predict = -1;
-}
-static void wish_sampling(struct gen_params *g)
-{
-    g->sample.temperature = 0.5 + below(3);
-    g->sample.seed = chance();
-}
-static void wish_stops(struct gen_params *g)
-{
-    for (int i = 0; i < 4; i++)
-        g->stop_id[g->n_stop_id++] = below(HASH_VOCAB);
-}
-/* So many that beams run out of continuations. */
-static void wish_many_stops(struct gen_params *g)
-{
-    while (g->n_stop_id < LIMIT_STOP_IDS)
-        g->stop_id[g->n_stop_id++] = below(HASH_VOCAB);
-}
-static void wish_penalty(struct gen_params *g)
-{
-    g->sample.repetition_penalty = 1.5;
-}
-static void wish_choices(struct gen_params *g)
-{
-    g->n_choices = 1 + below(MAX_CHOICES);
-}
-static void wish_best(struct gen_params *g)
-{
-    g->n_choices = 1 + below(2);
-    g->best_of = g->n_choices + below(MAX_CHOICES - 1);
-}
-static void wish_beams(struct gen_params *g)
-{
-    g->beam_width = 2 + below(MAX_CHOICES - 1);
-    g->n_choices = 1 + below(g->beam_width);
-    g->best_of = 0;
-    g->early_stopping = one_in(2);
-}
-static void wish_least(struct gen_params *g)
-{
-    g->min_tokens = g->n_predict < 0 ? below(CTX) : below(g->n_predict + 1);
-}
-static void wish_priority(struct gen_params *g)
-{
-    g->priority = below(3);
-}
-
-static const struct {
-    int one_in;
-    void (*wish)(struct gen_params *g);
-} wishes[] = {
-    { 1, wish_length }, { 40, wish_none },    { 6, wish_endless },     { 2, wish_sampling },
-    { 4, wish_stops },  { 8, wish_penalty },  { 6, wish_choices },     { 12, wish_best },
-    { 12, wish_beams }, { 3, wish_priority }, { 24, wish_many_stops }, { 4, wish_least },
-};
-
 /* A prompt: a conversation that goes on, or one that begins like another. */
 static void draw_prompt(struct life *l, struct ask *a)
 {
@@ -301,6 +214,8 @@ static void check_cached(const struct life *l, const struct ask *a, int n_cached
     if (n_cached > MIN(best + BY_CHANCE, a->n_prompt - 1))
         die(l, "more is cached than was ever computed", n_cached, best);
     if (n_cached > 0 && l->o.no_prefix) die(l, "cached without a cache", n_cached, 0);
+    if (n_cached > 0 && (a->gen.n_prompt_logprobs >= 0 || a->gen.embed == EMBED_MEAN))
+        die(l, "cached, though every row was to be looked at", n_cached, 0);
 }
 
 static void arrive(struct life *l)
@@ -312,8 +227,7 @@ static void arrive(struct life *l)
     memset(a, 0, sizeof(*a));
     draw_prompt(l, a);
     gen_params_init(&a->gen);
-    for (size_t i = 0; i < COUNT(wishes); i++)
-        if (one_in(wishes[i].one_in)) wishes[i].wish(&a->gen);
+    wish_all(&a->gen);
     a->salt = one_in(5) ? 1 + (uint64_t)below(SALTS - 1) : 0;
     struct engine_request q = { .prompt = a->prompt,
                                 .n_prompt = (size_t)a->n_prompt,
@@ -333,18 +247,61 @@ static void arrive(struct life *l)
 
 /* --- the truth --- */
 
+static struct hash_alone begin_alone(const struct life *l, uint64_t *state)
+{
+    const struct hparams *hp = &l->m->model->hp;
+    struct hash_alone h = { .state = state, .window = hp->window };
+
+    for (int i = 0; i < hp->n_layer; i++)
+        *(model_kv_kind(hp, i) == KV_FULL ? &h.full : &h.windowed) = true;
+    return h;
+}
+
+static bool same_logprob(const struct sample_logprob *a, const struct sample_logprob *b)
+{
+    return a->id == b->id && memcmp(&a->logprob, &b->logprob, sizeof(a->logprob)) == 0;
+}
+
+/* What was asked of the prompt itself, by the definition. */
+static void check_read(struct life *l, const struct ask *a)
+{
+    static uint64_t state[CTX];
+    static float logits[HASH_VOCAB];
+    struct hash_alone h = begin_alone(l, state);
+    float row[TINY_D];
+    double sum[TINY_D] = { 0 };
+    int want = a->gen.n_prompt_logprobs >= 0 ? a->n_prompt - 1 : 0;
+
+    if (a->n_read > want || (!a->cancelled && a->n_read < want))
+        die(l, "how many tokens of the prompt were told?", a->n_read, want);
+    for (int p = 0; p < a->n_prompt && (a->n_read > 0 || a->gen.embed); p++) {
+        uint64_t x = hash_alone_next(&h, a->prompt[p]);
+        struct sample_logprob chosen = { .id = a->prompt[(p + 1) % a->n_prompt] }, top[1];
+        hash_logits(logits, x);
+        sampler_logprobs(l->sampler, logits, top, 1, &chosen);
+        if (p < a->n_read && !same_logprob(&chosen, &a->read[p]))
+            die(l, "a log-probability of the prompt is wrong", p, chosen.id);
+        if (p < a->n_read && a->gen.n_prompt_logprobs > 0 && !same_logprob(top, &a->likeliest[p]))
+            die(l, "the likeliest in a prompt is wrong", p, top->id);
+        hash_hidden(row, TINY_D, x);
+        for (int i = 0; i < TINY_D; i++)
+            sum[i] = (a->gen.embed == EMBED_MEAN ? sum[i] : 0) + (double)row[i];
+    }
+    for (int i = 0; i < TINY_D && a->gen.embed && !a->cancelled; i++) {
+        float x = (float)(sum[i] / (a->gen.embed == EMBED_MEAN ? a->n_prompt : 1));
+        if (x != a->embedding[i]) die(l, "an embedding is wrong", i, 0);
+    }
+}
+
 /* Choice c of a request by the definition, token after token, beside what came. */
 static void check_drawn(struct life *l, const struct ask *a, int c)
 {
     static uint64_t state[CTX];
     static float logits[HASH_VOCAB];
-    const struct hparams *hp = &l->m->model->hp;
-    struct hash_alone h = { .state = state, .window = hp->window };
+    struct hash_alone h = begin_alone(l, state);
     int32_t history[CTX];
     uint64_t x = 0;
 
-    for (int i = 0; i < hp->n_layer; i++)
-        *(model_kv_kind(hp, i) == KV_FULL ? &h.full : &h.windowed) = true;
     for (int i = 0; i < a->n_prompt; i++)
         x = hash_alone_next(&h, history[i] = a->prompt[i]);
     for (int i = 0; i < a->n[c]; i++) {
@@ -368,6 +325,7 @@ static void check_end(const struct life *l, const struct ask *a, int c)
 {
     int most = a->gen.n_predict < 0 ? CTX : MIN(a->n_prompt + a->gen.n_predict, CTX), stop = -1;
 
+    if (a->gen.embed) most = a->n_prompt;
     for (int i = a->gen.min_tokens; i < a->n[c] && stop < 0; i++)
         for (int k = 0; k < a->gen.n_stop_id; k++)
             if (a->token[c][i] == a->gen.stop_id[k]) stop = i;
@@ -391,7 +349,7 @@ static void check_ranked(struct life *l, const struct ask *a)
     while ((n = engine_poll(l->alone, ev, EVENTS)) >= 0)
         for (int i = 0; i < n; i++) {
             int c = ev[i].choice;
-            if (ev[i].token < 0) continue;
+            if (ev[i].token < 0 || ev[i].prompt) continue;
             if (at[c] >= a->n[c] || a->token[c][at[c]] != ev[i].token)
                 die(l, "a ranked answer differs from the one alone", c, at[c]);
             at[c]++;
@@ -410,6 +368,7 @@ static void check(struct life *l, struct ask *a)
         if (a->finish[c] != BRRR_FINISH_CANCELLED) check_end(l, a, c);
     }
     if (ranked && !a->cancelled) check_ranked(l, a);
+    check_read(l, a);
     /* The conversation goes on from the answer. */
     struct talk *t = &l->talk[a->chat];
     if (one_in(2) && a->n_prompt + a->n[0] < MAX_PROMPT) {
@@ -498,6 +457,20 @@ static struct ask *find(struct life *l, uint64_t id)
     return NULL;
 }
 
+static void take_read(struct life *l, struct ask *a, const struct engine_event *ev)
+{
+    int i = a->n_read++;
+
+    for (int c = 0; c < a->gen.n_choices; c++)
+        if (a->n[c] > 0) die(l, "the prompt is told after the answer began", i, c);
+    if (i + 1 >= a->n_prompt || ev->token != a->prompt[i + 1] || ev->last || ev->finish)
+        die(l, "which token of the prompt?", i, ev->token);
+    if (ev->n_top != MIN(MAX(a->gen.n_prompt_logprobs, 0), HASH_VOCAB))
+        die(l, "how many of the likeliest?", i, ev->n_top);
+    a->read[i] = ev->chosen;
+    if (ev->n_top > 0) a->likeliest[i] = ev->top[0];
+}
+
 static void take_event(struct life *l, const struct engine_event *ev)
 {
     struct ask *a = find(l, ev->id);
@@ -505,6 +478,13 @@ static void take_event(struct life *l, const struct engine_event *ev)
 
     if (!a) die(l, "an event of a request that has ended", (int64_t)ev->id, c);
     if (a->finish[c]) die(l, "an event of an answer that has ended", (int64_t)ev->id, c);
+    if (ev->prompt) {
+        take_read(l, a, ev);
+        return;
+    }
+    if ((ev->n_embedding > 0) != (a->gen.embed && ev->finish == BRRR_FINISH_LENGTH))
+        die(l, "an embedding?", ev->n_embedding, ev->finish);
+    if (ev->n_embedding > 0) memcpy(a->embedding, ev->embedding, sizeof(a->embedding));
     if (ev->token >= 0) {
         if (a->n_prompt + a->n[c] >= CTX) die(l, "more tokens than the context holds", c, 0);
         a->token[c][a->n[c]++] = ev->token;

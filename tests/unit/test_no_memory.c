@@ -198,9 +198,20 @@ static void ask_beams(struct gen_params *g)
     g->beam_width = 3;
     g->n_logprobs = 0;
 }
+/* The tops of more rows than a step has. */
+static void ask_prompt(struct gen_params *g)
+{
+    ask_choices(g);
+    g->n_prompt_logprobs = 5;
+}
+static void ask_embedding(struct gen_params *g)
+{
+    g->embed = EMBED_MEAN;
+}
 
 static void (*const kinds[])(struct gen_params *g) = {
-    ask_one, ask_greedy, ask_choices, ask_best, ask_best_logprobs, ask_beams,
+    ask_one,           ask_greedy, ask_choices, ask_best,
+    ask_best_logprobs, ask_beams,  ask_prompt,  ask_embedding,
 };
 
 static void draw_params(struct gen_params *g, void (*ask)(struct gen_params *g))
@@ -234,6 +245,7 @@ static void see(struct seen *s, const struct engine_event *ev)
     add(sum, &ev->finish, sizeof(ev->finish));
     add(sum, ev->text.p, ev->text.n);
     add(sum, &ev->chosen.logprob, sizeof(float));
+    add(sum, ev->embedding, (size_t)ev->n_embedding * sizeof(float));
     for (int i = 0; i < ev->n_top; i++)
         add(sum, &ev->top[i].logprob, sizeof(float));
     s->n_end += ev->last;
