@@ -18,7 +18,7 @@ PACKAGES=(gcc libc6-dev make pkg-config libjansson-dev libpcre2-dev libutf8proc-
 # What runs under ThreadSanitizer: the unit tests that start threads.
 THREADED=(test_pool test_engine test_kvdisk test_matrix)
 # What runs in the debug build, where threads that must not allocate are watched (base/noalloc.h).
-GUARDED=(test_noalloc test_no_memory test_engine test_choices test_beam)
+GUARDED=(test_noalloc test_no_memory test_engine test_choices test_beam test_reading test_min_tokens)
 SMOKE_SECONDS=${SMOKE_SECONDS:-10}
 # Small enough for emulators and sanitizers; random weights.
 TINY=tests/fuzz/corpus/model/llama.gguf

@@ -193,6 +193,22 @@ static enum brrr_status read_stop_ids(const struct row *r, const json_t *v, void
     return BRRR_OK;
 }
 
+static enum brrr_status read_embed(const struct row *r, const json_t *v, void *base,
+                                   struct brrr_error *err)
+{
+    char shown[32];
+
+    if (!json_is_string(v)) return wants(r, "a text", v, err);
+    enum gen_embed e = gen_embed_find(json_string_value(v));
+    if (e == EMBED_KINDS) {
+        struct slice s = { json_string_value(v), json_string_length(v) };
+        return fail(err, BRRR_E_FORMAT, "embed '%s' is none of none, mean, last",
+                    slice_print(shown, sizeof(shown), s));
+    }
+    ((struct gen_params *)base)->embed = e;
+    return BRRR_OK;
+}
+
 /* A number of likeliest tokens; true (OpenAI) is the chosen token's alone. */
 static enum brrr_status read_logprobs(const struct row *r, const json_t *v, void *base,
                                       struct brrr_error *err)
@@ -217,6 +233,7 @@ static const struct row rows[] = {
     { "logit_bias", "", false, 0, read_bias },
     { "stop", "stop_sequences stop_strings", true, 0, read_stop },
     { "stop_token_ids", "", true, 0, read_stop_ids },
+    { "embed", "", true, 0, read_embed },
     { "logprobs", "n_probs top_logprobs top_n_tokens", true,
       offsetof(struct gen_params, n_logprobs), read_logprobs },
 };

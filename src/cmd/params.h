@@ -3,7 +3,7 @@
  * params.h - generation parameters from JSON and from options.
  *
  * Names: those of engine/gen.def with its aliases, and `seed`, `logit_bias`,
- * `pipeline`, `stop`, `stop_token_ids`, `logprobs`. A null counts as absent (so
+ * `pipeline`, `stop`, `stop_token_ids`, `logprobs`, `embed`. A null counts as absent (so
  * clients send it); a name that nobody knows is an error that says which.
  * Numbers out of range are found by gen_params_check(), which is not called here.
  */

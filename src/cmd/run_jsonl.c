@@ -32,6 +32,7 @@ struct entry {
     uint64_t upto; /* of the newest request when it came: never falls in the ring */
     int n;
     struct part *part; /* [n] */
+    json_t *prompt;    /* log-probabilities of the prompt, if asked for */
     json_t *out;
     enum loss lost;
     int n_value; /* log-probabilities that it holds */
@@ -122,7 +123,9 @@ static bool make_parts(struct entry *en, const struct gen_params *g)
         if (g->n_logprobs >= 0) en->part[i].logprobs = json_array();
         ok = ok && en->part[i].ids && (g->n_logprobs < 0 || en->part[i].logprobs);
     }
-    return ok && en->part;
+    /* Of the first token nothing is known. */
+    en->prompt = g->n_prompt_logprobs >= 0 ? json_pack("[n]") : NULL;
+    return ok && en->part && (g->n_prompt_logprobs < 0 || en->prompt);
 }
 
 /* The answer of an entry will be an error. */
@@ -169,10 +172,10 @@ static bool append_logprob(json_t *list, const struct sample_logprob *p)
 }
 
 /* The alternatives of one token; the chosen one is added where it is not among them. */
-static bool append_logprobs(struct part *en, const struct engine_event *ev)
+static bool append_logprobs(json_t *to, const struct engine_event *ev)
 {
     json_t *list = json_array();
-    bool has = false, ok = json_array_append_new(en->logprobs, list) == 0;
+    bool has = false, ok = json_array_append_new(to, list) == 0;
 
     for (int i = 0; ok && i < ev->n_top; i++) {
         has = has || ev->top[i].id == ev->token;
@@ -198,6 +201,18 @@ static json_t *answer(const struct part *p, const struct engine_event *ev)
                      "logprobs", p->logprobs);
 }
 
+static json_t *embedding(const struct engine_event *ev)
+{
+    json_t *list = json_array();
+
+    for (int i = 0; i < ev->n_embedding; i++)
+        if (json_array_append_new(list, json_real((double)ev->embedding[i]))) {
+            json_decref(list);
+            return NULL;
+        }
+    return json_pack("{s:o}", "embedding", list);
+}
+
 /* All answers are complete: one stands for itself, several are a list. */
 static json_t *line_of(const struct entry *en, const struct engine_event *ev)
 {
@@ -212,7 +227,9 @@ static json_t *line_of(const struct entry *en, const struct engine_event *ev)
         out = json_pack("{s:O}", "choices", list);
         json_decref(list);
     }
-    if (json_object_set_new(out, "timings", timings(&ev->timings)) == 0) return out;
+    if ((!en->prompt || json_object_set(out, "prompt_logprobs", en->prompt) == 0) &&
+        json_object_set_new(out, "timings", timings(&ev->timings)) == 0)
+        return out;
     json_decref(out);
     return NULL;
 nomem:
@@ -243,15 +260,16 @@ static bool take_part(struct part *p, const struct engine_event *ev)
     bool ok = append_text(p, ev->text);
 
     if (ok && ev->token >= 0) ok = !json_array_append_new(p->ids, json_integer(ev->token));
-    if (ok && ev->token >= 0 && p->logprobs) ok = append_logprobs(p, ev);
-    if (ok && ev->finish) p->out = answer(p, ev);
+    if (ok && ev->token >= 0 && p->logprobs) ok = append_logprobs(p->logprobs, ev);
+    if (ok && ev->finish) p->out = ev->embedding ? embedding(ev) : answer(p, ev);
     return ok && (!ev->finish || p->out);
 }
 
 /* False: more log-probabilities than a line may have. */
 static bool count_values(struct stream *s, struct entry *en, const struct engine_event *ev)
 {
-    int n = en->part[ev->choice].logprobs && ev->token >= 0 ? ev->n_top + 1 : 0;
+    bool told = ev->prompt || (en->part[ev->choice].logprobs && ev->token >= 0);
+    int n = told ? ev->n_top + 1 : 0;
 
     en->n_value += n;
     s->n_value += n;
@@ -277,7 +295,9 @@ static void take_event(struct stream *s, const struct engine_event *ev)
 
     assert(s->n > 0 && en->id == ev->id && !en->out);
     if (!en->lost && !count_values(s, en, ev)) lose(s, en, LOST_VALUES);
-    if (!en->lost && !take_part(&en->part[ev->choice], ev)) lose(s, en, LOST_MEMORY);
+    if (!en->lost &&
+        !(ev->prompt ? append_logprobs(en->prompt, ev) : take_part(&en->part[ev->choice], ev)))
+        lose(s, en, LOST_MEMORY);
     s->n_ended += ev->last;
     if (ev->last) finish(en, ev);
 }
@@ -291,6 +311,7 @@ static void entry_fini(struct entry *en)
         free(en->part[i].text);
     }
     free(en->part);
+    json_decref(en->prompt);
     json_decref(en->out);
     *en = (struct entry){ 0 };
 }

@@ -144,8 +144,9 @@ static void choose(struct beams *b, struct request *r, const struct brrr_model *
     b->n_next = 0;
     for (int rank = 0; rank < n && b->n_next < b->width; rank++) {
         struct beam_next c = b->next[rank];
-        if (!seq_stops(&r->seq[c.parent], m, c.token)) b->next[b->n_next++] = c;
-        else if (rank < b->width) finish(b, &r->seq[c.parent], &c, BRRR_FINISH_STOP);
+        const struct seq *q = &r->seq[c.parent];
+        if (!seq_stops(q, m, c.token, q->n + 1)) b->next[b->n_next++] = c;
+        else if (rank < b->width) finish(b, q, &c, BRRR_FINISH_STOP);
     }
 }
 

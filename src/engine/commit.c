@@ -100,6 +100,16 @@ static void commit_beams(struct brrr_engine *e, struct request *r)
     slots_show(e, r);
 }
 
+void commit_read(struct brrr_engine *e, struct seq *q)
+{
+    struct reading *g = q->r->reading;
+
+    for (int i = 0; !g->embed && i < g->n_row; i++)
+        seq_read(q, i, &e->ev[e->n_ev++]);
+    assert(e->n_ev <= e->ev_cap);
+    reading_take(g, step_hidden(e->step) + (size_t)g->row0 * (size_t)e->m->model->hp.d_model);
+}
+
 void commit_token(struct brrr_engine *e, struct seq *q)
 {
     if (q->r->beams) {

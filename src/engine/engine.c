@@ -22,6 +22,8 @@ enum {
     GUESSES = 32, /* in a step over all sequences, or as many as one may have: rows cost   */
     CTX_UNIT = 256,
     DEFAULT_WAITING = 1024,
+    READ_BYTES = 32 << 20, /* logits of prompts in a step                               */
+    READ_LEAST = 16,       /* rows of them, whatever they take                          */
     SPARE = 8, /* times what the running sequences may come to: cache for earlier ones  */
 };
 
@@ -143,11 +145,11 @@ enum brrr_status engine_opts_settle(struct engine_opts *o, const struct brrr_mod
     return check_memory(o, hp, err);
 }
 
-/* A step brings at most one token for each answer of each request that runs, and as many as there
- * are guesses; one place is spare. */
+/* A step brings at most one token for each answer of each request that runs, as many as there are
+ * guesses, and the rows of prompts with logits; one place is spare. */
 static bool room_for_events(struct brrr_engine *e, int n_choices)
 {
-    int cap = e->o.n_parallel * n_choices + e->n_guess_max;
+    int cap = e->o.n_parallel * n_choices + e->n_guess_max + e->n_read_max;
 
     if (cap <= e->ev_cap) return true;
     struct engine_event *p = realloc(e->ev, ((size_t)cap + 1) * sizeof(*p));
@@ -177,10 +179,12 @@ static bool take_tables(struct brrr_engine *e, int max_row)
     e->slot = calloc(n, sizeof(*e->slot));
     e->seq = calloc(n, sizeof(*e->seq));
     e->out_seq = calloc(n, sizeof(*e->out_seq));
-    e->out_row = calloc(n + (size_t)e->n_guess_max, sizeof(*e->out_row));
+    e->read_seq = calloc(n, sizeof(*e->read_seq));
+    e->out_row = calloc(n + (size_t)(e->n_guess_max + e->n_read_max), sizeof(*e->out_row));
+    e->hidden_row = calloc((size_t)max_row, sizeof(*e->hidden_row));
     e->token = calloc((size_t)max_row, sizeof(*e->token));
-    return e->steps && e->slot && e->seq && e->out_seq && e->out_row && e->token &&
-           room_for_events(e, 1);
+    return e->steps && e->slot && e->seq && e->out_seq && e->read_seq && e->out_row &&
+           e->hidden_row && e->token && room_for_events(e, 1);
 }
 
 static void count_blocks(struct brrr_engine *e)
@@ -232,6 +236,15 @@ static void tell_news(struct brrr_engine *e)
     if (e->disk && kvdisk_note(e->disk, &news) && e->o.note) e->o.note(e->o.note_arg, news.text);
 }
 
+/* Rows of prompts whose logits a step has room for: as many as fill a fast multiplication, if their
+ * logits are not too large. The pages are not there before they are used. */
+static int read_rows(const struct hparams *hp, int chunk)
+{
+    int fitting = (int)(READ_BYTES / ((size_t)hp->n_vocab * sizeof(float)));
+
+    return MIN(chunk, MAX(READ_LEAST, MIN(fitting, READING_ROWS)));
+}
+
 enum brrr_status engine_open(struct brrr_engine **out, const struct brrr_model *m,
                              const struct engine_opts *opts, struct brrr_error *err)
 {
@@ -254,10 +267,11 @@ enum brrr_status engine_open(struct brrr_engine **out, const struct brrr_model *
     open_disk(e, &k);
     if (k.budget == 0) k.budget = default_budget(&model->hp, &k);
     e->n_guess_max = MIN(e->o.n_parallel * e->o.draft_max, MAX(e->o.draft_max, GUESSES));
+    e->n_read_max = read_rows(&model->hp, e->o.chunk);
     int max_row = e->o.chunk + e->o.n_parallel + e->n_guess_max;
     int n_workers = MAX(e->o.n_threads, e->o.n_threads_decode);
     struct step_opts so = { .max_row = max_row,
-                            .max_out = e->o.n_parallel + e->n_guess_max,
+                            .max_out = e->o.n_parallel + e->n_guess_max + e->n_read_max,
                             .ctx = e->o.ctx,
                             .n_workers = n_workers,
                             .ahead = e->o.ahead };
@@ -308,7 +322,9 @@ void brrr_engine_close(struct brrr_engine *e)
     free(e->slot);
     free(e->seq);
     free(e->out_seq);
+    free(e->read_seq);
     free(e->out_row);
+    free(e->hidden_row);
     free(e->token);
     free(e->ev);
     free(e->task);
@@ -318,17 +334,20 @@ void brrr_engine_close(struct brrr_engine *e)
     free(e);
 }
 
-static enum brrr_status check_prompt(const struct brrr_engine *e, const int32_t *prompt, size_t n,
+static enum brrr_status check_prompt(const struct brrr_engine *e, const struct engine_request *q,
                                      struct brrr_error *err)
 {
     int n_vocab = e->m->model->hp.n_vocab;
+    bool answers = q->gen->n_predict != 0 && !q->gen->embed;
+    const int32_t *prompt = q->prompt;
+    size_t n = q->n_prompt;
 
     if (n == 0) return fail(err, BRRR_E_FORMAT, "the prompt has no tokens");
-    if (n >= (size_t)e->o.ctx)
+    if (n > (size_t)(e->o.ctx - answers))
         return fail(err, BRRR_E_LIMIT,
-                    "the prompt has %zu tokens, the context holds %d, the answer included "
+                    "the prompt has %zu tokens, the context holds %d%s "
                     "(--ctx-size; the model's limit is %d)",
-                    n, e->o.ctx, e->m->model->hp.ctx_max);
+                    n, e->o.ctx, answers ? ", the answer included" : "", e->m->model->hp.ctx_max);
     for (size_t i = 0; i < n; i++)
         if (prompt[i] < 0 || prompt[i] >= n_vocab)
             return fail(err, BRRR_E_FORMAT, "token %zu of the prompt is %d; ids are 0 to %d", i,
@@ -404,7 +423,7 @@ static enum brrr_status take_in(struct brrr_engine *e, const struct engine_reque
     enum brrr_status st;
 
     *id = 0;
-    if ((st = check_prompt(e, q->prompt, q->n_prompt, err))) return st;
+    if ((st = check_prompt(e, q, err))) return st;
     if ((st = gen_params_check(q->gen, e->m->model->hp.n_vocab, err))) return st;
     if ((st = check_width(e, q, err))) return st;
     if ((st = check_queue(e, q, err))) return st;

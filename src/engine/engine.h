@@ -8,6 +8,10 @@
  * from what of them is still there; an accepted request always finishes, and nothing of
  * this shows in its results.
  *
+ * A request may want to know something of its prompt too (reading.h). The log-probabilities of its
+ * tokens come as events of their own before those of the answers, one for each token from the
+ * second on; an embedding comes with its last and only event.
+ *
  * Owned by: the thread that polls; it is worker 0 of the pool.
  */
 #ifndef ENGINE_ENGINE_H
@@ -78,13 +82,16 @@ struct engine_event {
     uint64_t id;
     void *tag;
     int choice;                       /* which of the request's answers, 0 .. n - 1     */
+    bool prompt;                      /* of a token of the prompt: token, chosen and top only */
     int32_t token;                    /* -1: none                                       */
     struct slice text;                /* whole UTF-8 characters; until the next poll   */
     enum brrr_finish finish;          /* of this answer                           */
     bool last;                        /* the request's last event                 */
-    struct sample_logprob chosen;     /* with n_logprobs >= 0 */
+    struct sample_logprob chosen;     /* with n_logprobs >= 0, or n_prompt_logprobs    */
     const struct sample_logprob *top; /* [n_top]              */
     int n_top;
+    const float *embedding;        /* [n_embedding] with BRRR_FINISH_LENGTH, if asked for */
+    int n_embedding;               /* the model's width                            */
     struct engine_timings timings; /* with finish */
 };
 

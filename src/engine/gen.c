@@ -103,25 +103,84 @@ void gen_params_init(struct gen_params *g)
     g->sample.temperature = 0;
 }
 
+static const char *const embed_names[EMBED_KINDS] = { "none", "mean", "last" };
+
+const char *gen_embed_name(enum gen_embed e)
+{
+    return e >= 0 && e < EMBED_KINDS ? embed_names[e] : "?";
+}
+
+enum gen_embed gen_embed_find(const char *name)
+{
+    int i = 0;
+
+    while (i < EMBED_KINDS && strcmp(embed_names[i], name) != 0)
+        i++;
+    return (enum gen_embed)i;
+}
+
+/* An embedding comes without an answer: what is about answers has no place beside it. */
+static enum brrr_status check_embed(const struct gen_params *g, struct brrr_error *err)
+{
+    const struct {
+        const char *name;
+        int is, off;
+    } of_answers[] = {
+        { "n", g->n_choices, 1 },
+        { "best_of", MAX(g->best_of, 1), 1 },
+        { "beam_width", g->beam_width, 0 },
+        { "logprobs", g->n_logprobs, -1 },
+        { "prompt_logprobs", g->n_prompt_logprobs, -1 },
+        { "min_tokens", g->min_tokens, 0 },
+    };
+
+    if (g->embed < 0 || g->embed >= EMBED_KINDS)
+        return fail(err, BRRR_E_LIMIT, "embed %d is none", (int)g->embed);
+    for (size_t i = 0; g->embed && i < COUNT(of_answers); i++)
+        if (of_answers[i].is != of_answers[i].off)
+            return fail(err, BRRR_E_LIMIT, "%s is %d: beside embed '%s' it must be %d",
+                        of_answers[i].name, of_answers[i].is, gen_embed_name(g->embed),
+                        of_answers[i].off);
+    return BRRR_OK;
+}
+
+/* A beam search ranks answers by what is summed, and shows nothing before its end. */
+static enum brrr_status check_beams(const struct gen_params *g, struct brrr_error *err)
+{
+    if (g->beam_width == 0) return BRRR_OK;
+    if (g->beam_width < g->n_choices)
+        return fail(err, BRRR_E_LIMIT, "beam_width is %d, n is %d: it must be n at least",
+                    g->beam_width, g->n_choices);
+    if (g->best_of > 0)
+        return fail(err, BRRR_E_LIMIT, "best_of is %d and beam_width %d: only one can choose",
+                    g->best_of, g->beam_width);
+    if (g->n_logprobs > 0)
+        return fail(err, BRRR_E_LIMIT,
+                    "logprobs is %d: a beam search (beam_width %d) has 0, the chosen token's",
+                    g->n_logprobs, g->beam_width);
+    if (g->n_prompt_logprobs >= 0)
+        return fail(err, BRRR_E_LIMIT,
+                    "prompt_logprobs is %d: a beam search (beam_width %d) has none; ask for them "
+                    "in a request of their own",
+                    g->n_prompt_logprobs, g->beam_width);
+    return BRRR_OK;
+}
+
 enum brrr_status gen_params_check(const struct gen_params *g, int n_vocab, struct brrr_error *err)
 {
     enum brrr_status st = sample_params_check(&g->sample, n_vocab, err);
 
     if (st == BRRR_OK) st = check_rows(g, false, err);
+    if (st == BRRR_OK) st = check_embed(g, err);
+    if (st == BRRR_OK) st = check_beams(g, err);
     if (st != BRRR_OK) return st;
     if (g->best_of > 0 && g->best_of < g->n_choices)
         return fail(err, BRRR_E_LIMIT, "best_of is %d, n is %d: it must be n at least", g->best_of,
                     g->n_choices);
-    if (g->beam_width > 0 && g->beam_width < g->n_choices)
-        return fail(err, BRRR_E_LIMIT, "beam_width is %d, n is %d: it must be n at least",
-                    g->beam_width, g->n_choices);
-    if (g->beam_width > 0 && g->best_of > 0)
-        return fail(err, BRRR_E_LIMIT, "best_of is %d and beam_width %d: only one can choose",
-                    g->best_of, g->beam_width);
-    if (g->beam_width > 0 && g->n_logprobs > 0)
+    if (g->n_predict >= 0 && g->min_tokens > g->n_predict)
         return fail(err, BRRR_E_LIMIT,
-                    "logprobs is %d: a beam search (beam_width %d) has 0, the chosen token's",
-                    g->n_logprobs, g->beam_width);
+                    "min_tokens is %d, n_predict is %d: an answer can not be so long",
+                    g->min_tokens, g->n_predict);
     if (g->n_stop < 0 || g->n_stop > LIMIT_STOPS)
         return fail(err, BRRR_E_LIMIT, "stop: %d texts, %d at most", g->n_stop, LIMIT_STOPS);
     if (g->n_stop_id < 0 || g->n_stop_id > LIMIT_STOP_IDS)

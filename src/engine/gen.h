@@ -11,6 +11,15 @@
 #include "engine/sampler.h"
 #include "engine/stopper.h"
 
+/* What a request wants instead of an answer: the hidden states of its prompt after the last norm,
+ * as one vector. */
+enum gen_embed {
+    EMBED_NONE,
+    EMBED_MEAN, /* their mean                  */
+    EMBED_LAST, /* the last token's            */
+    EMBED_KINDS,
+};
+
 struct gen_params {
     struct sample_params sample; /* first: cmd/params.c fills either struct by offset */
 #define GEN_TYPE_INT  int
@@ -21,6 +30,7 @@ struct gen_params {
 #include "engine/gen.def"
 #undef SAMPLE
 #undef GEN
+    enum gen_embed embed; /* then no token is made, whatever n_predict is */
     int n_stop, n_stop_id;
     struct stop_text stop[LIMIT_STOPS];
     int32_t stop_id[LIMIT_STOP_IDS]; /* besides the model's own stop tokens */
@@ -30,6 +40,9 @@ struct gen_params {
 void gen_params_init(struct gen_params *g);
 /* Everything in range; n_vocab as in sample_params_check(). */
 enum brrr_status gen_params_check(const struct gen_params *g, int n_vocab, struct brrr_error *err);
+/* "none", "mean", "last", and back; EMBED_KINDS for a name that is none. */
+const char *gen_embed_name(enum gen_embed e);
+enum gen_embed gen_embed_find(const char *name);
 /* One more stop string; BRRR_E_LIMIT when it is empty, too long or one too many. */
 enum brrr_status gen_params_add_stop(struct gen_params *g, const char *text, size_t n,
                                      struct brrr_error *err);

@@ -43,6 +43,7 @@ static void list_task(struct brrr_engine *e, struct sched_state *s, struct seq *
                                                 .n_done = runs ? q->n_done : q->n_match,
                                                 .n_shared = q->n_shared,
                                                 .width = r->beams ? r->n_seq : 1,
+                                                .reads = reading_wants_logits(r->reading),
                                                 .n_preempted = q->n_preempted,
                                                 .n_draft = q->n_guess,
                                                 .arrival = r->t_submit };
@@ -92,6 +93,7 @@ static struct sched_state look(struct brrr_engine *e)
                              .now = clock_now(),
                              .age = AGE_S,
                              .n_slot = e->o.n_parallel,
+                             .n_read = e->n_read_max,
                              .least_chunk = MIN(ENGINE_LEAST_CHUNK, e->o.chunk) };
     int n_free = 0, n_decode = 0;
 
@@ -162,8 +164,27 @@ static void allot(struct brrr_engine *e, struct sched_state *s, int n_plan)
     }
 }
 
+/* Of the next n rows, those that the request looks at: for their logits or their hidden states. */
+static void add_read(struct brrr_engine *e, struct batch *b, struct seq *q, int n)
+{
+    struct reading *g = q->r->reading;
+    int first, n_row = reading_plan(g, q->n_done, q->n_done + n, &first);
+    int row = b->n_row + first - q->n_done;
+
+    if (n_row == 0) return;
+    e->read_seq[e->n_read_seq++] = q;
+    g->row0 = g->embed ? b->n_hidden : b->n_out;
+    e->n_read += g->embed ? 0 : n_row;
+    for (int i = 0; i < n_row; i++) {
+        if (g->embed) e->hidden_row[b->n_hidden++] = row + i;
+        else e->out_row[b->n_out++] = row + i;
+    }
+    assert(e->n_read <= e->n_read_max);
+}
+
 static void add_rows(struct brrr_engine *e, struct batch *b, struct seq *q, int n)
 {
+    if (reading_left(q->r->reading) > 0) add_read(e, b, q, n);
     e->seq[b->n_seq++] =
         (struct batch_seq){ .slot = q->slot, .row0 = b->n_row, .n_row = n, .pos0 = q->n_done };
     memcpy(e->token + b->n_row, q->id + q->n_done, (size_t)n * sizeof(*e->token));
@@ -176,6 +197,7 @@ static void add_rows(struct brrr_engine *e, struct batch *b, struct seq *q, int 
     if (q->n_done < q->n) return;
     q->out0 = b->n_out;
     e->out_seq[e->n_out_seq++] = q;
+    if (q->n >= q->r->limit) return; /* nothing is drawn */
     for (int i = q->n_guess; i >= 0; i--)
         e->out_row[b->n_out++] = b->n_row - 1 - i;
 }
@@ -191,7 +213,9 @@ static void spent_on(struct brrr_engine *e, enum metric_phase phase, double *t)
 
 static struct batch make_batch(struct brrr_engine *e, double *t)
 {
-    struct batch b = { .token = e->token, .seq = e->seq, .out_row = e->out_row };
+    struct batch b = {
+        .token = e->token, .seq = e->seq, .out_row = e->out_row, .hidden_row = e->hidden_row
+    };
 
     guess_plan(e);
     spent_on(e, PHASE_DRAFT, t);
@@ -200,7 +224,7 @@ static struct batch make_batch(struct brrr_engine *e, double *t)
     spent_on(e, PHASE_PLAN, t);
     allot(e, &s, n_plan);
     spent_on(e, PHASE_CACHE, t);
-    e->n_out_seq = 0;
+    e->n_out_seq = e->n_read_seq = e->n_read = 0;
     for (int i = 0; i < n_plan; i++)
         if (e->row[i].n > 0) add_rows(e, &b, e->task_seq[e->row[i].task], e->row[i].n);
     b.n_workers = b.n_row > b.n_seq ? e->o.n_threads : e->o.n_threads_decode;
@@ -223,11 +247,22 @@ static void draw_held(const struct brrr_engine *e, const struct seq *first, int 
         seq_draw(&r->seq[i], e->sampler[worker], row_of(e, first->out0), 0);
 }
 
+/* Every n-th row of a prompt whose tokens' log-probabilities are asked for. */
+static void read_part(const struct brrr_engine *e, const struct seq *q, int worker, int n_workers)
+{
+    struct reading *g = q->r->reading;
+
+    for (int i = worker; !g->embed && i < g->n_row; i += n_workers)
+        reading_draw(g, i, e->sampler[worker], row_of(e, g->row0 + i), q->id);
+}
+
 /* Every n-th sequence, from the worker's own on: each fills its own q->drawn. */
 static void draw_part(void *arg, int worker, int n_workers)
 {
     const struct brrr_engine *e = arg;
 
+    for (int i = 0; i < e->n_read_seq; i++)
+        read_part(e, e->read_seq[i], worker, n_workers);
     for (int i = worker; i < e->n_out_seq; i += n_workers)
         seq_draw_all(e->out_seq[i], e->sampler[worker], row_of(e, e->out_seq[i]->out0));
     for (int i = 0; i < e->n_out_seq; i++)
@@ -237,7 +272,7 @@ static void draw_part(void *arg, int worker, int n_workers)
 /* A token for each sequence with logits. Who draws it changes no bit; one alone wakes nobody. */
 static void draw(struct brrr_engine *e, int n_workers)
 {
-    int n_seq = e->n_out_seq, n;
+    int n_seq = e->n_out_seq + e->n_read, n;
 
     for (int i = 0; i < e->n_out_seq; i++)
         n_seq += e->out_seq[i]->r->n_held;
@@ -316,6 +351,8 @@ void loop_step(struct brrr_engine *e)
     spent_on(e, PHASE_DRAW, &t);
     publish(e, &b);
     spent_on(e, PHASE_CACHE, &t);
+    for (int i = 0; i < e->n_read_seq; i++)
+        commit_read(e, e->read_seq[i]);
     for (int i = 0; i < e->n_out_seq; i++)
         commit_token(e, e->out_seq[i]);
     spent_on(e, PHASE_COMMIT, &t);

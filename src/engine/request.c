@@ -10,6 +10,7 @@ int request_limit(const struct engine_request *q, int ctx)
 {
     int64_t want = (int64_t)q->n_prompt + q->gen->n_predict;
 
+    if (q->gen->embed) return (int)q->n_prompt;
     return q->gen->n_predict < 0 ? ctx : (int)MIN(want, ctx);
 }
 
@@ -29,7 +30,7 @@ static void shape(struct request *r, const struct brrr_model *m, const struct en
     r->limit = request_limit(q, o->ctx);
     r->n_seq = r->n_left = n_seq_of(&r->gen);
     r->n_vocab = m->model->hp.n_vocab;
-    r->n_row = r->gen.beam_width > 0 ? 1 : 1 + o->draft_max;
+    r->n_row = r->gen.beam_width > 0 || r->limit <= r->n_prompt ? 1 : 1 + o->draft_max;
     r->n_held = r->gen.beam_width > 0 ? 0 : r->n_seq - 1;
     r->quiet = r->n_seq > r->gen.n_choices || r->gen.beam_width > 0;
 }
@@ -41,7 +42,9 @@ static size_t bytes_of(const struct request *r, const struct brrr_model *m,
 
     if (r->n_row > 1 && !size_add(&one, one, draft_bytes(o->speculate, r->limit))) return SIZE_MAX;
     if (r->gen.beam_width > 0 && !size_add(&one, one, beams_bytes(r))) return SIZE_MAX;
-    if (!size_mul(&all, one, (size_t)r->n_seq) || !size_add(&all, all, sizeof(*r))) return SIZE_MAX;
+    if (!size_mul(&all, one, (size_t)r->n_seq) || !size_add(&all, all, sizeof(*r)) ||
+        !size_add(&all, all, reading_bytes(&r->gen, r->n_prompt, m->model->hp.d_model)))
+        return SIZE_MAX;
     return all;
 }
 
@@ -70,6 +73,7 @@ enum brrr_status request_new(struct request **out, const struct brrr_model *m,
     st = r->seq && (!r->quiet || r->winner)
              ? BRRR_OK
              : fail(err, BRRR_E_NOMEM, "no memory for a request of %d answers", r->n_seq);
+    if (!st) st = reading_new(&r->reading, &r->gen, r->n_prompt, m->model->hp.d_model, err);
     for (int i = 0; !st && i < r->n_seq; i++)
         st = seq_init(&r->seq[i], r, i, m, q->prompt, err);
     if (!st && r->gen.beam_width > 0) st = beams_new(&r->beams, r, err);
@@ -89,6 +93,7 @@ void request_free(struct request *r)
         seq_fini(&r->seq[i]);
     free(r->seq);
     beams_free(r->beams, r);
+    reading_free(r->reading);
     free(r->winner);
     free(r);
 }

@@ -27,6 +27,7 @@ struct request {
     int n_row, n_vocab;        /* rows of logits of a sequence in a step at most; of a row */
     struct seq *seq;           /* [n_seq]                                              */
     struct beams *beams;       /* NULL: the sequences are drawn                      */
+    struct reading *reading;   /* what is asked of the prompt; NULL: nothing        */
     uint64_t n_step;           /* beams: of the step that they were last moved in, counted from 1 */
     bool quiet, cancelled;
     int *winner; /* quiet: [gen.n_choices] the sequences to show, the best first */

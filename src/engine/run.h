@@ -53,10 +53,14 @@ struct brrr_engine {
 
     /* One step's batch. */
     int32_t *token;        /* [max_row]    */
-    int32_t *out_row;      /* [n_parallel + n_guess_max] */
+    int32_t *out_row;      /* [n_parallel + n_guess_max + n_read_max] */
+    int32_t *hidden_row;   /* [max_row] */
     struct batch_seq *seq; /* [n_parallel] */
     struct seq **out_seq;  /* [n_parallel] sequences with logits, in the order of their rows */
     int n_out_seq;
+    struct seq **read_seq; /* [n_parallel] sequences whose prompts are looked at (reading.h)  */
+    int n_read_seq;
+    int n_read_max, n_read; /* rows of logits for that: in a step at most; in this one          */
     struct model_cost cost;
     struct metrics metrics;
     struct metric_step now;    /* the step that is being made   */
@@ -121,6 +125,8 @@ void guess_verified(struct brrr_engine *e, struct seq *q, int n_taken);
 
 /* --- commit.c --- */
 
+/* What a step's rows of a prompt came to: its log-probabilities become events. */
+void commit_read(struct brrr_engine *e, struct seq *q);
 /* What was drawn for a sequence, and for those that begin with it, and all that follows. */
 void commit_token(struct brrr_engine *e, struct seq *q);
 /* Requests that were cancelled end, whatever they were doing. */

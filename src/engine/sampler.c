@@ -121,6 +121,8 @@ static void run(struct sampler *s, const struct sample_params *p, const struct s
     s->n = -1;
     s->sorted = s->weighed = false;
     s->temperature = 1;
+    for (size_t i = 0; i < COUNT(in->ban); i++)
+        edit_ban(s, &in->ban[i]);
     for (int i = 0; line->edits[i]; i++)
         line->edits[i](s, p);
     if (greedy) {

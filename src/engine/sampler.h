@@ -9,6 +9,9 @@
  * has a stage for each. Temperature 0 means: the stages that change logits
  * (penalties, bias, n-grams), then the arg-max. The lowest id wins every tie.
  *
+ * Ids that may not be drawn at a place (sample_in.ban) are -inf before the first stage, in every
+ * pipeline.
+ *
  * Hostile rows: NaN counts as -inf. If there is +inf, only ids with +inf remain.
  * If nothing remains, the answer is the arg-max of the row as it came, and id 0
  * if that has nothing either.
@@ -71,13 +74,20 @@ enum brrr_status sample_params_check(const struct sample_params *p, int n_vocab,
 const char *sample_pipeline_name(enum sample_pipeline p);
 enum sample_pipeline sample_pipeline_find(const char *name);
 
+/* Token ids; those that the vocabulary does not have are passed over. */
+struct sample_ids {
+    const int32_t *id;
+    int n;
+};
+
 /* What a draw depends on, besides the parameters. */
 struct sample_in {
     const float *logits;    /* [n_vocab], never changed                      */
     const int32_t *history; /* ids so far, for penalties; others are skipped */
     int n_history;
-    uint32_t choice;   /* which of a request's parallel answers                   */
-    uint64_t position; /* of the token to be drawn, from the start of the sequence */
+    uint32_t choice;          /* which of a request's parallel answers                   */
+    uint64_t position;        /* of the token to be drawn, from the start of the sequence */
+    struct sample_ids ban[2]; /* may not be drawn here: -inf before any stage             */
 };
 
 /* What remains before drawing, likeliest first, then by id. Lives until the sampler's next call. */

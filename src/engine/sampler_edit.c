@@ -51,6 +51,14 @@ static void count_end(struct sampler *s, int n_seen)
         s->count[s->seen[i]] = 0;
 }
 
+void edit_ban(struct sampler *s, const struct sample_ids *ids)
+{
+    if (ids->n == 0) return;
+    float *x = edit_begin(s);
+    for (int i = 0; i < ids->n; i++)
+        if (known(s, ids->id[i])) x[ids->id[i]] = -INFINITY;
+}
+
 void edit_bias(struct sampler *s, const struct sample_params *p)
 {
     if (p->n_bias == 0) return;

@@ -45,6 +45,8 @@ typedef void stage_fn(struct sampler *s, const struct sample_params *p);
 
 /* Edits (sampler_edit.c). Each returns at once when its parameter is off. */
 stage_fn edit_bias, edit_repetition, edit_counts, edit_shares, edit_ngram;
+/* Before all of them: these ids can not be drawn. */
+void edit_ban(struct sampler *s, const struct sample_ids *ids);
 /* Cuts (sampler_cut.c): keep some of the candidates. */
 stage_fn cut_temperature, cut_top_k, cut_top_p, cut_min_p, cut_typical, cut_typical_ties,
     cut_epsilon, cut_eta;

@@ -19,8 +19,8 @@ struct plan {
     const struct sched_state *s;
     struct sched_row *row;
     int n, n_running, n_heap;
-    int left; /* rows for prompts */
-    int top;  /* the highest priority */
+    int left, read; /* rows for prompts; of them, for those with `reads` */
+    int top;        /* the highest priority */
     size_t room;
 };
 
@@ -181,6 +181,19 @@ static void add_decoding(struct plan *p)
     p->left = MAX(p->left, s->least_chunk);
 }
 
+/* Rows of a prompt that the step has left for it, taken from what is left. */
+static int take_rows(struct plan *p, const struct sched_task *t)
+{
+    int n = MIN(MAX(t->n_total - t->n_done, 0), p->left);
+
+    if (t->reads) {
+        n = MIN(n, p->read);
+        p->read -= n;
+    }
+    p->left -= n;
+    return n;
+}
+
 static void add_prompts(struct plan *p)
 {
     const struct sched_state *s = p->s;
@@ -194,9 +207,8 @@ static void add_prompts(struct plan *p)
     heap_build(p);
     while (p->left > 0 && (i = heap_take(p)) >= 0) {
         const struct sched_task *t = &s->task[i];
-        int n = MIN(t->n_total - t->n_done, p->left);
-        add(p, i, n, bytes_for(s, t->n_done, t->n_done + n), false);
-        p->left -= n;
+        int n = take_rows(p, t);
+        if (n > 0) add(p, i, n, bytes_for(s, t->n_done, t->n_done + n), false);
     }
 }
 
@@ -236,18 +248,17 @@ static void add_waiting(struct plan *p)
     heap_build(p);
     while (p->left > 0 && p->n_running < s->n_slot && (i = heap_take(p)) >= 0) {
         const struct sched_task *t = &s->task[i];
-        int width = MAX(t->width, 1), n = MIN(MAX(t->n_total - t->n_done, 0), p->left);
+        int width = MAX(t->width, 1);
         size_t need = need_of(p, t);
         if (p->n_running + width > s->n_slot || !has_room(p, t, need)) return;
-        add(p, i, n, need, true);
-        p->left -= n;
+        add(p, i, take_rows(p, t), need, true);
         p->n_running += width;
     }
 }
 
 int sched_plan(const struct sched_state *s, struct sched_row *row)
 {
-    struct plan p = { .s = s, .row = row, .left = s->n_row, .room = s->room };
+    struct plan p = { .s = s, .row = row, .left = s->n_row, .read = s->n_read, .room = s->room };
 
     add_decoding(&p);
     add_prompts(&p);

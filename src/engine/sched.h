@@ -39,6 +39,7 @@ struct sched_task {
     int n_total, n_done; /* tokens that are there; computed (waiting: in the cache)  */
     int n_shared;        /* waiting: of n_done, in blocks that others use anyway     */
     int width;           /* waiting: slots that it takes, all at once; 0: one        */
+    bool reads;          /* each of its rows has logits                              */
     int n_draft;         /* guesses behind them, to be verified with the last token  */
     int n_preempted;     /* times that it had to give way                            */
     double arrival;      /* seconds, as sched_state.now                              */
@@ -59,6 +60,7 @@ struct sched_state {
     double now, age;     /* who has waited longer than `age` seconds is old            */
     int n_slot;          /* tasks that may run at once                                 */
     int n_row;           /* the step's budget; decoding tasks have their rows in any case */
+    int n_read;          /* rows of tasks with `reads`, together                          */
     int least_chunk;     /* rows that prompts get however many decode                    */
     size_t room;         /* bytes of KV cache that can come into use                     */
     size_t reserve;      /* of them, left to each one that runs when a task is admitted   */

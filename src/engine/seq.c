@@ -31,10 +31,37 @@ static size_t most_made(const struct request *r)
     return (size_t)MAX(r->limit - r->n_prompt, 1);
 }
 
-/* Likeliest tokens that a step tells of each place. */
-static size_t top_of(const struct request *r)
+/* True if the n-th token of the sequence is one of those at which it can not stop. */
+static bool too_early(const struct seq *q, int n)
 {
-    return (size_t)MAX(MAX(r->gen.n_logprobs, 2 * r->gen.beam_width), 0);
+    return n - q->r->n_prompt <= q->r->gen.min_tokens;
+}
+
+/* The ids that would end an answer: the request's own, and those of the tokenizer (NULL: none). */
+static void list_stops(const struct request *r, const struct tokenizer *t,
+                       struct sample_ids list[2])
+{
+    list[0] = (struct sample_ids){ r->gen.stop_id, r->gen.n_stop_id };
+    list[1] = (struct sample_ids){ 0 };
+    if (t && !r->gen.ignore_eos) list[1].id = tokenizer_stops(t, &list[1].n);
+}
+
+/* How many those are, where they matter: 0 if an answer may end at once. */
+static int n_early_stops(const struct request *r, const struct tokenizer *t)
+{
+    struct sample_ids list[2];
+
+    if (r->gen.min_tokens == 0) return 0;
+    list_stops(r, t, list);
+    return list[0].n + list[1].n;
+}
+
+/* Likeliest tokens that a step tells of each place. */
+static size_t top_of(const struct request *r, const struct tokenizer *t)
+{
+    int width = r->gen.beam_width, n_beam = width > 0 ? 2 * width + n_early_stops(r, t) : 0;
+
+    return (size_t)MAX(MAX(r->gen.n_logprobs, n_beam), 0);
 }
 
 /* *sum += a * b */
@@ -50,7 +77,7 @@ size_t seq_bytes(const struct request *r, const struct brrr_model *m)
     const size_t one = sizeof(struct sample_logprob);
     size_t n_row = (size_t)r->n_row, n = most_made(r), sum = sizeof(struct seq);
     size_t quiet = sizeof(float) + (size_t)MAX(r->gen.n_logprobs, 0) * one;
-    size_t row = sizeof(struct drawn) + top_of(r) * one;
+    size_t row = sizeof(struct drawn) + top_of(r, m->tok) * one;
     bool ok = add_product(&sum, (size_t)MAX(r->limit, r->n_prompt), sizeof(int32_t));
 
     if (m->tok) row += text_room(m->tok);
@@ -74,7 +101,7 @@ static bool init_quiet(struct seq *q)
 /* What a step may draw. */
 static bool init_drawn(struct seq *q)
 {
-    size_t n = (size_t)q->r->n_row, n_top = top_of(q->r);
+    size_t n = (size_t)q->r->n_row, n_top = top_of(q->r, q->detok.t);
 
     q->drawn = calloc(n, sizeof(*q->drawn));
     if (!q->drawn || n_top == 0) return q->drawn;
@@ -95,12 +122,12 @@ enum brrr_status seq_init(struct seq *q, struct request *r, int choice, const st
     q->id = malloc(cap * sizeof(*q->id));
     if (!q->id) goto nomem;
     memcpy(q->id, prompt, (size_t)r->n_prompt * sizeof(*prompt));
-    if (!init_drawn(q)) goto nomem;
     if (m->tok) {
         q->text_room = text_room(m->tok);
         q->text = malloc((size_t)r->n_row * q->text_room);
         if (!detok_init(&q->detok, m->tok, false) || !q->text) goto nomem;
     }
+    if (!init_drawn(q)) goto nomem;
     if (r->quiet && !init_quiet(q)) goto nomem;
     begin_text(q);
     return BRRR_OK;
@@ -140,10 +167,11 @@ static void put_rest(struct seq *q, struct engine_event *ev)
     ev->text.n += stopper_flush(&q->stopper, text + ev->text.n);
 }
 
-bool seq_stops(const struct seq *q, const struct brrr_model *m, int32_t token)
+bool seq_stops(const struct seq *q, const struct brrr_model *m, int32_t token, int n)
 {
     const struct gen_params *g = &q->r->gen;
 
+    if (too_early(q, n)) return false;
     for (int i = 0; i < g->n_stop_id; i++)
         if (g->stop_id[i] == token) return true;
     return !g->ignore_eos && m->tok && tokenizer_is_stop(m->tok, token);
@@ -153,7 +181,8 @@ bool seq_stops(const struct seq *q, const struct brrr_model *m, int32_t token)
 static void show(struct seq *q, const struct brrr_model *m, int32_t token, int n,
                  struct engine_event *ev)
 {
-    if (seq_stops(q, m, token)) {
+    q->stopper.ignores = too_early(q, n);
+    if (seq_stops(q, m, token, n)) {
         ev->finish = BRRR_FINISH_STOP;
     } else {
         if (q->detok.t) put_text(q, detok_push(&q->detok, token), ev);
@@ -198,6 +227,30 @@ void seq_end(struct seq *q, enum brrr_finish finish, struct engine_event *ev)
     fill_timings(q, &ev->timings);
 }
 
+static bool is_listed(const struct sample_ids list[2], int32_t id)
+{
+    for (int i = 0; i < 2; i++)
+        for (int k = 0; k < list[i].n; k++)
+            if (list[i].id[k] == id) return true;
+    return false;
+}
+
+/* The likeliest continuations of a beam, as many as may compete. Those that would end it too early
+ * are left out, unless there are no others. */
+static int top_of_beam(const struct seq *q, struct sampler *s, const float *logits,
+                       struct sample_logprob *top)
+{
+    int want = 2 * q->r->gen.beam_width, n_kept = 0;
+    struct sample_ids list[2];
+
+    if (!too_early(q, q->n + 1)) return sampler_logprobs(s, logits, top, want, NULL);
+    list_stops(q->r, q->detok.t, list);
+    int n = sampler_logprobs(s, logits, top, want + list[0].n + list[1].n, NULL);
+    for (int i = 0; i < n; i++)
+        if (!is_listed(list, top[i].id)) top[n_kept++] = top[i];
+    return MIN(n_kept > 0 ? n_kept : n, want);
+}
+
 void seq_draw(struct seq *q, struct sampler *s, const float *logits, int i)
 {
     const struct gen_params *g = &q->r->gen;
@@ -209,9 +262,10 @@ void seq_draw(struct seq *q, struct sampler *s, const float *logits, int i)
     struct drawn *d = &q->drawn[i];
     if (q->n >= q->r->limit) return; /* n_predict is 0 */
     if (g->beam_width > 0) {
-        d->n_top = sampler_logprobs(s, logits, d->top, 2 * g->beam_width, NULL);
+        d->n_top = top_of_beam(q, s, logits, d->top);
         return;
     }
+    if (too_early(q, q->n + i + 1)) list_stops(q->r, q->detok.t, in.ban);
     d->token = sampler_next(s, &g->sample, &in);
     d->chosen = (struct sample_logprob){ .id = d->token };
     if (g->n_logprobs >= 0 || q->r->quiet)
@@ -263,6 +317,10 @@ void seq_take(struct seq *q, const struct brrr_model *m, double now, int i, stru
 
     if (q->n >= q->r->limit) {
         seq_end(q, BRRR_FINISH_LENGTH, ev);
+        if (q->r->gen.embed) {
+            ev->embedding = q->r->reading->embedding;
+            ev->n_embedding = q->r->reading->d_model;
+        }
         return;
     }
     *ev = event_of(q);
@@ -279,6 +337,25 @@ void seq_take(struct seq *q, const struct brrr_model *m, double now, int i, stru
     show(q, m, d->token, q->n, ev);
     q->finish = ev->finish;
     if (ev->finish) fill_timings(q, &ev->timings);
+}
+
+int seq_findable(const struct seq *q)
+{
+    const struct reading *g = q->r->reading;
+
+    return reading_left(g) > 0 ? MIN(g->n_done + 1, q->n) : q->n;
+}
+
+void seq_read(const struct seq *q, int i, struct engine_event *ev)
+{
+    const struct drawn *d = &q->r->reading->drawn[i];
+
+    *ev = event_of(q);
+    ev->prompt = true;
+    ev->token = d->token;
+    ev->chosen = d->chosen;
+    ev->top = d->top;
+    ev->n_top = d->n_top;
 }
 
 void seq_show(struct seq *q, const struct brrr_model *m, struct engine_event *ev)

@@ -12,18 +12,10 @@
 #define ENGINE_SEQ_H
 
 #include "engine/draft.h"
-#include "engine/engine.h"
+#include "engine/reading.h"
 #include "engine/spec.h"
 
 struct request;
-
-/* A token that was drawn from a row of logits. */
-struct drawn {
-    int32_t token;
-    struct sample_logprob chosen; /* of it, if asked for      */
-    struct sample_logprob *top;   /* [gen.n_logprobs, or twice the width of a beam search] */
-    int n_top;
-};
 
 struct seq {
     struct request *r;
@@ -85,10 +77,15 @@ void seq_draw_all(struct seq *q, struct sampler *s, const float *logits);
  * may have none ends. */
 void seq_take(struct seq *q, const struct brrr_model *m, double now, int i,
               struct engine_event *ev);
+/* Of how many of its tokens the cache may be asked: kvpool_start() finds all but the last of them
+ * at most. All, unless rows of the prompt are still to be looked at. */
+int seq_findable(const struct seq *q);
+/* The event of row i of the prompt that this step looked at. */
+void seq_read(const struct seq *q, int i, struct engine_event *ev);
 /* The event of token n_shown of a quiet sequence, from the first to the last. */
 void seq_show(struct seq *q, const struct brrr_model *m, struct engine_event *ev);
-/* Does this token end the answer? Stop strings are seq_take()'s. */
-bool seq_stops(const struct seq *q, const struct brrr_model *m, int32_t token);
+/* Does this token end the answer, as the n-th of the sequence? Stop strings are seq_take()'s. */
+bool seq_stops(const struct seq *q, const struct brrr_model *m, int32_t token, int n);
 /* The tokens and the text so far of another sequence of the request. */
 void seq_copy(struct seq *to, const struct seq *from);
 /* The last event of a sequence that ends without a token. */

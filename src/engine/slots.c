@@ -32,8 +32,10 @@ void slots_dequeue(struct brrr_engine *e, struct seq *q)
 
 void slots_match(struct brrr_engine *e, struct seq *q)
 {
-    q->n_match = kvpool_match(e->kv, q->id, q->n, q->r->salt, &q->n_shared);
-    if (e->disk && !q->expected) q->expected = kvpool_expect(e->kv, q->id, q->n, q->r->salt);
+    int n = seq_findable(q);
+
+    q->n_match = kvpool_match(e->kv, q->id, n, q->r->salt, &q->n_shared);
+    if (e->disk && !q->expected) q->expected = kvpool_expect(e->kv, q->id, n, q->r->salt);
 }
 
 int slots_free(const struct brrr_engine *e)
@@ -61,7 +63,7 @@ static void start(struct brrr_engine *e, struct seq *q)
 {
     slots_take(e, q, slots_free(e));
     if (q->r->beams && !q->live) return;
-    q->n_done = kvpool_start(e->kv, q->slot, q->id, q->n, q->r->salt, q->r->user);
+    q->n_done = kvpool_start(e->kv, q->slot, q->id, seq_findable(q), q->r->salt, q->r->user);
     if (q->n_preempted > 0) return;
     q->n_paid = q->n_done;
     q->n_cached = MIN(q->n_done, q->r->n_prompt);

@@ -47,6 +47,7 @@ static int step(struct stopper *s, char byte)
 
     for (int i = 0; i < s->n_stop; i++) {
         s->at[i] = advance(&s->stop[i], s->back[i], s->at[i], byte);
+        if (s->ignores && s->at[i] == s->stop[i].n) s->at[i] = s->back[i][s->at[i] - 1];
         if (s->at[i] == s->stop[i].n && (done < 0 || s->stop[i].n > s->stop[done].n)) done = i;
     }
     return done;

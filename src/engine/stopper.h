@@ -9,6 +9,9 @@
  * after it. Bytes are compared, so pieces of whole UTF-8 characters and stop strings
  * of whole characters give output of whole characters.
  *
+ * While `ignores` is set a stop string that becomes complete does not count, and the stream goes
+ * on as if it were any text; what began meanwhile may be completed later.
+ *
  * One Knuth-Morris-Pratt automaton per stop string (1977). What is held back is
  * always the beginning of a stop string, so there is no buffer.
  *
@@ -30,7 +33,8 @@ struct stop_text {
 
 struct stopper {
     bool found;
-    bool keep; /* the stop string is part of the output */
+    bool keep;    /* the stop string is part of the output */
+    bool ignores; /* the caller's to set between pieces */
     int n_stop;
     int which; /* the stop string that was found, -1 before */
     struct stop_text stop[LIMIT_STOPS];

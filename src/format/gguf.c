@@ -136,6 +136,11 @@ enum brrr_status gguf_open_memory(struct gguf **out, const void *bytes, size_t n
     return BRRR_OK;
 }
 
+bool gguf_is_mapped(const struct gguf *g)
+{
+    return g->mapped;
+}
+
 /* Word by word, since vocabularies make headers of megabytes; the rest as one padded word. */
 uint64_t gguf_header_hash(const struct gguf *g)
 {

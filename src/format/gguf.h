@@ -69,6 +69,8 @@ enum brrr_status gguf_open_memory(struct gguf **out, const void *bytes, size_t n
 void gguf_close(struct gguf *g); /* NULL and half-built objects are allowed */
 
 const char *gguf_path(const struct gguf *g);
+/* True if its pages come back from the file when they are given back; memory's do not. */
+bool gguf_is_mapped(const struct gguf *g);
 size_t gguf_file_bytes(const struct gguf *g);
 uint32_t gguf_version(const struct gguf *g);
 /* Of all bytes before the tensors' data: to tell files apart, not to trust them. */

@@ -22,7 +22,9 @@ struct batch {
     const int32_t *token;        /* [n_row], each in 0 .. n_vocab - 1      */
     const struct batch_seq *seq; /* [n_seq], rows ascending, none left out */
     const int32_t *out_row;      /* [n_out] rows that need logits, ascending */
-    int n_workers;               /* of the pool that run it; 0: all. Not a bit depends on it */
+    int n_hidden;
+    const int32_t *hidden_row; /* [n_hidden] rows whose hidden states are wanted, ascending */
+    int n_workers;             /* of the pool that run it; 0: all. Not a bit depends on it */
 };
 
 #endif

@@ -82,7 +82,7 @@ static void pack_all(const struct binder *b, const struct model_opts *opts, stru
     for (int i = 0; i < b->n_job; i++)
         p.n_group += (size_t)b->job[i].n_group;
     pool_run(pool, pack_program, &p);
-    for (int i = 0; i < b->n_job; i++)
+    for (int i = 0; i < b->n_job && gguf_is_mapped(b->g); i++)
         give_back(b->job[i].src);
     if (opts->progress) opts->progress(opts->progress_arg, 1);
 }

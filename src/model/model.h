@@ -117,5 +117,8 @@ size_t step_bytes(const struct step *s);
  */
 const float *step_run(struct step *s, struct pool *pool, const struct batch *b,
                       const struct kv_view *kv);
+/* What the last run's hidden rows came to after the last norm, [n_hidden][d_model]; valid until the
+ * next run. */
+const float *step_hidden(const struct step *s);
 
 #endif

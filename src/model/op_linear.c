@@ -293,6 +293,19 @@ struct act op_gated(struct worker *w, struct act a, const struct layer *l, bool 
     return (struct act){ s->gate, packs(s->m, s->m->hp.d_ff) ? s->ff_packed : NULL };
 }
 
+void op_hidden(struct worker *w)
+{
+    struct step *s = w->s;
+    const struct model *m = s->m;
+    size_t d = (size_t)m->hp.d_model;
+    int lo, hi;
+
+    worker_share(w, s->b->n_hidden, 1, &lo, &hi);
+    for (int i = lo; i < hi; i++)
+        m->kernels.rmsnorm(s->tmp + (size_t)i * d, s->x + (size_t)s->b->hidden_row[i] * d,
+                           m->g.out_norm, (int)d, m->hp.eps);
+}
+
 void op_logits(struct worker *w)
 {
     struct step *s = w->s;

@@ -137,6 +137,7 @@ static void program(void *arg, int index, int n)
     op_begin(w);
     for (int i = 0; i < s->m->hp.n_layer; i++)
         s->m->arch->layer(w, &s->m->layer[i]);
+    op_hidden(w);
     op_logits(w);
 }
 
@@ -150,4 +151,9 @@ const float *step_run(struct step *s, struct pool *pool, const struct batch *b,
     atomic_store(&s->next_piece, 0);
     pool_run_n(pool, b->n_workers ? b->n_workers : pool_n_workers(pool), program, s);
     return s->logits;
+}
+
+const float *step_hidden(const struct step *s)
+{
+    return s->tmp;
 }

@@ -38,7 +38,7 @@ struct step {
     float *att;         /* [T][H d_v]                      */
     float *gate, *up;   /* [T][F]                          */
     void *ff_packed;    /* gate packed                     */
-    float *tmp;         /* [T][D] before a post-norm       */
+    float *tmp;         /* [T][D] before a post-norm; at the end the hidden rows that are wanted */
     float *rot[2];      /* [T][n_rot / 2][cos, sin]        */
     float *inv_freq[2]; /* [n_rot / 2]                     */
     float *logits;      /* [n_out][n_vocab]                */
@@ -122,6 +122,8 @@ void op_qkv(struct worker *w, struct act a, const struct layer *l);
 void op_rotate_store(struct worker *w, const struct layer *l);
 /* att [T][H d_v] from q and the cache. Ends in a barrier. */
 void op_attend(struct worker *w, const struct layer *l);
+/* The hidden rows after the last norm, into tmp. */
+void op_hidden(struct worker *w);
 /* logits of the out rows. */
 void op_logits(struct worker *w);
 

@@ -42,7 +42,9 @@ struct tokenizer {
     enum family family;
     const char *model_name;
     struct vocab vocab;
-    uint8_t *flag;       /* [n_vocab] enum token_flag                               */
+    uint8_t *flag; /* [n_vocab] enum token_flag                               */
+    int32_t *stop; /* [n_stop] the ids with TOKEN_STOP, ascending             */
+    int n_stop;
     struct trie special; /* control, unknown and user-defined tokens, by their name */
     int32_t bos, eos, sep, unk;
     bool add_bos, add_eos;

@@ -11,6 +11,8 @@
  * GGUF does not carry which tokens swallow the space around them; the few models
  * where that matters are known by name, as in llama.cpp.
  */
+#include <stdlib.h>
+
 #include "text/encode.h"
 
 /* Names of tokens that end an answer: control tokens, whatever the file calls them. */
@@ -132,6 +134,18 @@ static enum brrr_status find_strips(struct tokenizer *t, const struct gguf *g,
     return BRRR_OK;
 }
 
+static bool list_stops(struct tokenizer *t)
+{
+    size_t n = 0;
+
+    for (int32_t i = 0; i < t->vocab.n; i++)
+        n += (t->flag[i] & TOKEN_STOP) != 0;
+    t->stop = malloc((n + 1) * sizeof(*t->stop));
+    for (int32_t i = 0; t->stop && i < t->vocab.n; i++)
+        if (t->flag[i] & TOKEN_STOP) t->stop[t->n_stop++] = i;
+    return t->stop;
+}
+
 enum brrr_status special_open(struct tokenizer *t, const struct gguf *g, struct brrr_error *err)
 {
     if (!trie_init(&t->special)) goto nomem;
@@ -142,6 +156,7 @@ enum brrr_status special_open(struct tokenizer *t, const struct gguf *g, struct 
     }
     find_stops(t);
     if (t->eos >= 0) t->flag[t->eos] |= TOKEN_STOP;
+    if (!list_stops(t)) goto nomem;
     return find_strips(t, g, err);
 nomem:
     return fail(err, BRRR_E_NOMEM, "%s: no memory for the special tokens", gguf_path(g));

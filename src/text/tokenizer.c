@@ -232,6 +232,7 @@ void tokenizer_close(struct tokenizer *t)
     bpe_close(t);
     free(t->prio);
     free(t->flag);
+    free(t->stop);
     free(t);
 }
 
@@ -330,6 +331,12 @@ bool tokenizer_is_stop(const struct tokenizer *t, int32_t id)
 bool tokenizer_is_special(const struct tokenizer *t, int32_t id)
 {
     return id >= 0 && id < t->vocab.n && t->vocab.kind[id] == TOKEN_CONTROL;
+}
+
+const int32_t *tokenizer_stops(const struct tokenizer *t, int *n)
+{
+    *n = t->n_stop;
+    return t->stop;
 }
 
 struct slice tokenizer_piece(const struct tokenizer *t, int32_t id)

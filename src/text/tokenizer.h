@@ -84,6 +84,8 @@ bool tokenizer_adds_bos(const struct tokenizer *t);
 bool tokenizer_is_stop(const struct tokenizer *t, int32_t id);
 /* True for tokens that are no text: BOS, EOS, marks of turns. */
 bool tokenizer_is_special(const struct tokenizer *t, int32_t id);
+/* All of them, ascending: *n ids. */
+const int32_t *tokenizer_stops(const struct tokenizer *t, int *n);
 /* The bytes that this one token stands for (special tokens: their name). */
 struct slice tokenizer_piece(const struct tokenizer *t, int32_t id);
 const char *tokenizer_model_name(const struct tokenizer *t); /* "gpt2", "llama", "bert" */

@@ -291,6 +291,16 @@ def test_chat_ended_while_it_waits(brrr, tiny, sent, code):
         assert p.wait(timeout=20) == code
 
 
+def test_no_answer_ends_before_min_tokens(brrr, tiny):
+    line = {"ids": [1, 2, 3], "temperature": 1.5, "n_predict": 40, "seed": 3,
+            "stop_token_ids": list(range(0, 128, 2))}
+    short, long, bad = answers(brrr, tiny, line, line | {"min_tokens": 20},
+                               line | {"min_new_tokens": 41})
+    assert len(short["ids"]) < 20 and short["ids"][-1] % 2 == 0
+    assert len(long["ids"]) > 20 and all(i % 2 for i in long["ids"][:20])
+    assert "min_tokens is 41, n_predict is 40" in bad["error"]
+
+
 def test_no_token_is_made_where_none_is_asked_for(brrr, tiny):
     none, one = answers(brrr, tiny, {"ids": [1, 2], "n_predict": 0}, {"ids": [1, 2], "n_predict": 1})
     assert none["ids"] == [] and none["finish_reason"] == "length"

@@ -27,6 +27,12 @@ void hash_logits(float *logits, uint64_t state, int32_t token)
     if (hash_period > 0 && state >> 61 != 0) logits[(token + 1) % hash_period] = 9;
 }
 
+void hash_hidden(float *h, int d, uint64_t state)
+{
+    for (int i = 0; i < d; i++)
+        h[i] = (float)((state >> i % 40 ^ (uint64_t)i * 77) & 0xffffff) / 4096;
+}
+
 uint64_t hash_alone_next(struct hash_alone *a, int32_t token)
 {
     uint64_t full = 0, window = 0;
@@ -50,6 +56,7 @@ enum brrr_status step_new(struct step **out, const struct model *m, const struct
     s->m = m;
     s->o = *o;
     s->logits = calloc((size_t)o->max_out * HASH_VOCAB, sizeof(float));
+    s->tmp = calloc((size_t)o->max_row * (size_t)m->hp.d_model, sizeof(float));
     *out = s;
     return BRRR_OK;
 }
@@ -57,6 +64,7 @@ enum brrr_status step_new(struct step **out, const struct model *m, const struct
 void step_free(struct step *s)
 {
     if (s) free(s->logits);
+    if (s) free(s->tmp);
     free(s);
 }
 
@@ -120,7 +128,7 @@ static uint64_t row(const struct step *s, const struct kv_view *kv, int slot, in
 const float *step_run(struct step *s, struct pool *pool, const struct batch *b,
                       const struct kv_view *kv)
 {
-    int out = 0;
+    int out = 0, hidden = 0, d = s->m->hp.d_model;
 
     (void)pool;
     for (int i = 0; i < b->n_seq; i++)
@@ -129,8 +137,16 @@ const float *step_run(struct step *s, struct pool *pool, const struct batch *b,
             uint64_t state = row(s, kv, b->seq[i].slot, b->seq[i].pos0 + r, b->token[at_row]);
             if (out < b->n_out && b->out_row[out] == at_row)
                 hash_logits(s->logits + (size_t)out++ * HASH_VOCAB, state, b->token[at_row]);
+            if (hidden < b->n_hidden && b->hidden_row[hidden] == at_row)
+                hash_hidden(s->tmp + (size_t)hidden++ * (size_t)d, d, state);
         }
-    if (out != b->n_out) abort();
+    if (out != b->n_out || hidden != b->n_hidden) abort();
+    if (out > s->o.max_out) abort();
     world_pass(hash_step_s + b->n_row * hash_row_s);
     return s->logits;
+}
+
+const float *step_hidden(const struct step *s)
+{
+    return s->tmp;
 }

@@ -52,6 +52,9 @@ extern double hash_step_s, hash_row_s;
 /* [HASH_VOCAB] from the state of the last position and its token. */
 void hash_logits(float *logits, uint64_t state, int32_t token);
 
+/* [d] likewise. */
+void hash_hidden(float *h, int d, uint64_t state);
+
 struct hash_alone {
     int n;           /* positions that have states            */
     uint64_t *state; /* [cap]                                 */

@@ -30,6 +30,8 @@
 
 #include "tiny_model.h"
 
+_Static_assert((int)WIDTH == (int)TINY_D, "sim.h says how wide the tiny model is");
+
 struct sim_total total;
 static uint64_t sim_seed, sim_life;
 static const char *shown_kind = "?";
@@ -72,70 +74,6 @@ static void catch_crashes(void)
     signal(SIGABRT, on_crash);
 }
 
-/* --- what a request asks: one row for each kind of wish, and how rare it is --- */
-
-static void wish_length(struct gen_params *g)
-{
-    g->n_predict = below(50);
-}
-static void wish_none(struct gen_params *g)
-{
-    g->n_predict = 0;
-}
-static void wish_endless(struct gen_params *g)
-{
-    g->n_predict = -1;
-}
-static void wish_sampling(struct gen_params *g)
-{
-    g->sample.temperature = 0.5 + below(3);
-    g->sample.seed = chance();
-}
-static void wish_stops(struct gen_params *g)
-{
-    for (int i = 0; i < 4; i++)
-        g->stop_id[g->n_stop_id++] = below(HASH_VOCAB);
-}
-/* So many that beams run out of continuations. */
-static void wish_many_stops(struct gen_params *g)
-{
-    while (g->n_stop_id < LIMIT_STOP_IDS)
-        g->stop_id[g->n_stop_id++] = below(HASH_VOCAB);
-}
-static void wish_penalty(struct gen_params *g)
-{
-    g->sample.repetition_penalty = 1.5;
-}
-static void wish_choices(struct gen_params *g)
-{
-    g->n_choices = 1 + below(MAX_CHOICES);
-}
-static void wish_best(struct gen_params *g)
-{
-    g->n_choices = 1 + below(2);
-    g->best_of = g->n_choices + below(MAX_CHOICES - 1);
-}
-static void wish_beams(struct gen_params *g)
-{
-    g->beam_width = 2 + below(MAX_CHOICES - 1);
-    g->n_choices = 1 + below(g->beam_width);
-    g->best_of = 0;
-    g->early_stopping = one_in(2);
-}
-static void wish_priority(struct gen_params *g)
-{
-    g->priority = below(3);
-}
-
-static const struct {
-    int one_in;
-    void (*wish)(struct gen_params *g);
-} wishes[] = {
-    { 1, wish_length }, { 40, wish_none },    { 6, wish_endless },     { 2, wish_sampling },
-    { 4, wish_stops },  { 8, wish_penalty },  { 6, wish_choices },     { 12, wish_best },
-    { 12, wish_beams }, { 3, wish_priority }, { 24, wish_many_stops },
-};
-
 /* A prompt: a conversation that goes on, or one that begins like another. */
 static void draw_prompt(struct life *l, struct ask *a)
 {
@@ -171,8 +109,7 @@ static void arrive(struct life *l)
     memset(a, 0, sizeof(*a));
     draw_prompt(l, a);
     gen_params_init(&a->gen);
-    for (size_t i = 0; i < COUNT(wishes); i++)
-        if (one_in(wishes[i].one_in)) wishes[i].wish(&a->gen);
+    wish_all(&a->gen);
     /* Of equal priority: the highest goes first, whoever has it. */
     if (l->flood) a->gen.priority = 0;
     a->user = l->flood ? 0 : (uint64_t)below(5);
@@ -216,6 +153,20 @@ static void go_on(struct life *l, const struct ask *a)
     }
 }
 
+static void take_read(struct life *l, struct ask *a, const struct engine_event *ev)
+{
+    int i = a->n_read++;
+
+    for (int c = 0; c < a->gen.n_choices; c++)
+        if (a->n[c] > 0) die(l, "the prompt is told after the answer began", i, c);
+    if (i + 1 >= a->n_prompt || ev->token != a->prompt[i + 1] || ev->last || ev->finish)
+        die(l, "which token of the prompt?", i, ev->token);
+    if (ev->n_top != MIN(MAX(a->gen.n_prompt_logprobs, 0), HASH_VOCAB))
+        die(l, "how many of the likeliest?", i, ev->n_top);
+    a->read[i] = ev->chosen;
+    if (ev->n_top > 0) a->likeliest[i] = ev->top[0];
+}
+
 static void take_event(struct life *l, const struct engine_event *ev)
 {
     struct ask *a = find(l, ev->id);
@@ -223,6 +174,13 @@ static void take_event(struct life *l, const struct engine_event *ev)
 
     if (!a) die(l, "an event of a request that has ended", (int64_t)ev->id, c);
     if (a->finish[c]) die(l, "an event of an answer that has ended", (int64_t)ev->id, c);
+    if (ev->prompt) {
+        take_read(l, a, ev);
+        return;
+    }
+    if ((ev->n_embedding > 0) != (a->gen.embed && ev->finish == BRRR_FINISH_LENGTH))
+        die(l, "an embedding?", ev->n_embedding, ev->finish);
+    if (ev->n_embedding > 0) memcpy(a->embedding, ev->embedding, sizeof(a->embedding));
     if (ev->token >= 0) {
         if (a->n_prompt + a->n[c] >= CTX) die(l, "more tokens than the context holds", c, 0);
         a->token[c][a->n[c]++] = ev->token;

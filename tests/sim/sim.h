@@ -8,12 +8,12 @@
 
 #include "engine/run.h"
 #include "hash_model.h"
+#include "wish.h"
 #include "world.h"
 
 enum {
-    CTX = 320,
     MAX_PROMPT = 260,
-    MAX_CHOICES = 4,
+    WIDTH = 64,    /* of the model: TINY_D */
     MAX_LIVE = 96, /* requests of a life that have not ended             */
     MAX_CHAT = 24, /* conversations that go on                           */
     MAX_PAST = 8192,
@@ -38,6 +38,9 @@ struct ask {
     int n[MAX_CHOICES];
     int32_t token[MAX_CHOICES][CTX];
     enum brrr_finish finish[MAX_CHOICES];
+    int n_read; /* tokens of the prompt whose log-probabilities came */
+    struct sample_logprob read[MAX_PROMPT], likeliest[MAX_PROMPT];
+    float embedding[WIDTH];
     bool cancelled;
 };
 

@@ -80,8 +80,10 @@ static void draw_params(struct gen_params *g, uint64_t seed, int i)
     if (pick(seed, i, 8, 3) == 0) g->sample.repetition_penalty = 1.3;
     if (pick(seed, i, 9, 4) == 0) g->sample.no_repeat_ngram_size = 3;
     if (pick(seed, i, 10, 3) == 0) g->stop_id[g->n_stop_id++] = pick(seed, i, 11, TINY_VOCAB);
+    if (pick(seed, i, 15, 3) == 0) g->min_tokens = pick(seed, i, 16, g->n_predict + 1);
     g->priority = pick(seed, i, 12, 3);
-    switch (pick(seed, i, 13, 8)) {
+    if (pick(seed, i, 17, 4) == 0) g->n_prompt_logprobs = pick(seed, i, 18, 3) * TINY_VOCAB / 2;
+    switch (pick(seed, i, 13, 9)) {
     case 0:
         g->n_choices = 1 + pick(seed, i, 14, MAX_CHOICES);
         break;
@@ -92,6 +94,12 @@ static void draw_params(struct gen_params *g, uint64_t seed, int i)
     case 2:
         g->beam_width = 2;
         g->n_logprobs = 0;
+        g->n_prompt_logprobs = -1;
+        break;
+    case 3:
+        g->embed = (enum gen_embed)(EMBED_MEAN + pick(seed, i, 19, 2));
+        g->n_logprobs = g->n_prompt_logprobs = -1;
+        g->min_tokens = 0;
         break;
     }
 }
@@ -115,6 +123,8 @@ static void note(struct outcome *o, const struct engine_event *ev)
     *d = XXH3_64bits_withSeed(&ev->token, sizeof(ev->token), *d);
     *d = XXH3_64bits_withSeed(&ev->chosen, sizeof(ev->chosen), *d);
     *d = XXH3_64bits_withSeed(ev->top, (size_t)ev->n_top * sizeof(*ev->top), *d);
+    *d = XXH3_64bits_withSeed(&ev->prompt, sizeof(ev->prompt), *d);
+    *d = XXH3_64bits_withSeed(ev->embedding, (size_t)ev->n_embedding * sizeof(float), *d);
     *d = XXH3_64bits_withSeed(&ev->finish, sizeof(ev->finish), *d);
     o->n_end += ev->finish != BRRR_FINISH_NONE;
     assert_false(o->last);

@@ -18,7 +18,7 @@
 #include <cmocka.h>
 
 #include "tiny_model.h"
-#include "vocab_fixture.h"
+#include "tiny_words.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(__clang__)
 #define OWN_MALLOC 0
@@ -88,30 +88,6 @@ OURS void free(void *p)
 
 enum { N_GEN = 60, MAX_CHOICES = 4 };
 
-/* The model's 128 ids are the bytes from 0x80 on: characters in parts, and U+FFFD in plenty. */
-static struct tokenizer *open_bytes(void)
-{
-    static struct vf_vocab v;
-    struct vf f = { 0 };
-    struct tokenizer *t;
-    struct gguf *g;
-    char name[8];
-
-    for (int b = 0x80; b <= 0xff; b++) {
-        snprintf(name, sizeof(name), "<0x%02X>", (unsigned)b);
-        vf_token(&v, name, TOKEN_BYTE);
-    }
-    vf_begin(&f);
-    vf_str(&f, "tokenizer.ggml.model", "llama");
-    vf_arrays(&f, &v);
-    vf_end(&f);
-    assert_int_equal(gguf_open_memory(&g, f.b, f.n, "v", NULL), BRRR_OK);
-    assert_int_equal(tokenizer_open(&t, g, NULL), BRRR_OK);
-    gguf_close(g);
-    free(f.b);
-    return t;
-}
-
 /* Poll to the end; the text of all events, which must be what the ids decode to. */
 static void expect_whole_answer(struct brrr_engine *e, const struct tokenizer *t)
 {
@@ -153,7 +129,7 @@ static void every_allocation_fails_once(enum draft_kind speculate)
     long n = 0;
 
     tiny_open(&m, &tiny, &(struct tiny_spec){ "llama", 1, 0, 256, QT_Q4_1 }, BRRR_PRECISION_Q8);
-    m.tok = open_bytes();
+    m.tok = tiny_words(0x80, -1);
     assert_int_equal(engine_open(&e, &m, &o, NULL), BRRR_OK);
     gen_params_init(&g);
     g.n_predict = N_GEN;
@@ -222,9 +198,20 @@ static void ask_beams(struct gen_params *g)
     g->beam_width = 3;
     g->n_logprobs = 0;
 }
+/* The tops of more rows than a step has. */
+static void ask_prompt(struct gen_params *g)
+{
+    ask_choices(g);
+    g->n_prompt_logprobs = 5;
+}
+static void ask_embedding(struct gen_params *g)
+{
+    g->embed = EMBED_MEAN;
+}
 
 static void (*const kinds[])(struct gen_params *g) = {
-    ask_one, ask_greedy, ask_choices, ask_best, ask_best_logprobs, ask_beams,
+    ask_one,           ask_greedy, ask_choices, ask_best,
+    ask_best_logprobs, ask_beams,  ask_prompt,  ask_embedding,
 };
 
 static void draw_params(struct gen_params *g, void (*ask)(struct gen_params *g))
@@ -258,6 +245,7 @@ static void see(struct seen *s, const struct engine_event *ev)
     add(sum, &ev->finish, sizeof(ev->finish));
     add(sum, ev->text.p, ev->text.n);
     add(sum, &ev->chosen.logprob, sizeof(float));
+    add(sum, ev->embedding, (size_t)ev->n_embedding * sizeof(float));
     for (int i = 0; i < ev->n_top; i++)
         add(sum, &ev->top[i].logprob, sizeof(float));
     s->n_end += ev->last;
@@ -317,7 +305,7 @@ static void who_runs_does_not_see_refusals(void **state)
 
     (void)state;
     tiny_open(&m, &tiny, &(struct tiny_spec){ "llama", 1, 0, 256, QT_Q4_1 }, BRRR_PRECISION_Q8);
-    m.tok = open_bytes();
+    m.tok = tiny_words(0x80, -1);
     assert_int_equal(engine_open(&e, &m, &o, NULL), BRRR_OK);
     for (size_t k = 0; k < COUNT(kinds); k++) {
         struct seen alone[2] = { 0 }, first[2] = { 0 }, s[3] = { 0 };
@@ -369,7 +357,7 @@ static void requests_count_what_they_take(void **state)
 
     (void)state;
     tiny_open(&m, &tiny, &(struct tiny_spec){ "llama", 1, 0, 2048, QT_Q4_1 }, BRRR_PRECISION_Q8);
-    m.tok = open_bytes();
+    m.tok = tiny_words(0x80, -1);
     for (int d = 0; d < DRAFT_KINDS; d++) {
         struct engine_opts o = { .n_threads = 1,
                                  .ctx = 2048,

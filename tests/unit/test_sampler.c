@@ -339,7 +339,9 @@ static void test_hostile_rows(void **state)
         double share = rng_uniform(seed, 1, 1);
         struct sampler *s = new_sampler(n);
         struct sample_params p = random_params(seed);
-        struct sample_in in = { x, history, COUNT(history), 0, seed };
+        struct sample_in in = {
+            .logits = x, .history = history, .n_history = COUNT(history), .position = seed
+        };
         struct sample_dist d;
 
         for (int i = 0; i < n; i++) {
@@ -392,6 +394,36 @@ static void test_rows_without_anything(void **state)
     }
     sampler_free(s);
     sampler_free(four);
+}
+
+/* What is banned is not drawn, whatever else is asked for; if all is, the row as it came. */
+static void test_banned_ids(void **state)
+{
+    float x[] = { 1, 5, 4, 3 };
+    int32_t one[] = { 1, -1, 4 }, two[] = { 3, 2 }, history[] = { 0, 1, 2 };
+    struct sampler *s = new_sampler(4);
+    struct sample_in in = { .logits = x, .history = history, .n_history = 3 };
+    struct sample_dist d;
+
+    (void)state;
+    for (int k = 0; k < PIPELINE_COUNT; k++) {
+        struct sample_params p = params((enum sample_pipeline)k);
+        p.repetition_penalty = 1.5;
+        p.frequency_penalty = 0.5;
+        p.n_bias = 1;
+        p.bias[0] = (struct sample_bias){ 1, 1e6f };
+        in.ban[0] = (struct sample_ids){ one, COUNT(one) };
+        in.ban[1] = (struct sample_ids){ 0 };
+        sampler_apply(s, &p, &in, &d);
+        assert_true(d.n > 0);
+        for (int i = 0; i < d.n; i++)
+            assert_int_not_equal(d.id[i], 1);
+        in.ban[1] = (struct sample_ids){ two, COUNT(two) };
+        assert_int_equal(sampler_next(s, &p, &in), 0);
+        in.ban[0] = (struct sample_ids){ history, 3 };
+        assert_int_equal(sampler_next(s, &p, &in), 1);
+    }
+    sampler_free(s);
 }
 
 /* --- log-probabilities --- */
@@ -526,6 +558,7 @@ int main(void)
         cmocka_unit_test(test_greedy),
         cmocka_unit_test(test_hostile_rows),
         cmocka_unit_test(test_rows_without_anything),
+        cmocka_unit_test(test_banned_ids),
         cmocka_unit_test(test_logprobs),
         cmocka_unit_test(test_logprobs_hostile),
         cmocka_unit_test(test_checks),

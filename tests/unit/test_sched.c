@@ -43,6 +43,34 @@ static void base(struct world *w, int n)
         w->task[i] = (struct sched_task){ .id = (uint64_t)i, .n_total = 100, .arrival = 99 };
 }
 
+/* Rows with logits have a budget of their own: who wants more than it has left has fewer rows or
+ * none, and is in no one's way. */
+static void rows_with_logits_are_bounded(void **state)
+{
+    struct world w = { 0 };
+    struct sched_row row[TASKS];
+
+    (void)state;
+    base(&w, 5);
+    w.s.n_read = 20;
+    w.s.n_row = 200;
+    for (int i = 0; i < 4; i++) {
+        w.task[i].running = i < 3;
+        w.task[i].reads = i != 1;
+        w.task[i].n_done = i == 0 ? 85 : 30;
+    }
+    int n = sched_plan(&w.s, row);
+    assert_int_equal(n, 5);
+    assert_true(row[0].task == 0 && row[0].n == 15);
+    assert_true(row[1].task == 1 && row[1].n == 70);
+    assert_true(row[2].task == 2 && row[2].n == 5);
+    assert_true(row[3].task == 3 && row[3].n == 0 && row[3].admit); /* its turn comes */
+    assert_true(row[4].task == 4 && row[4].n == 100 && row[4].admit);
+    w.s.n_read = 15;
+    assert_int_equal(sched_plan(&w.s, row), 4);
+    assert_true(row[2].task == 3 && row[2].n == 0 && row[3].task == 4);
+}
+
 /* Running tasks that lack one token always have a row; prompts share what is left of the budget. */
 static void those_that_decode_never_wait(void **state)
 {
@@ -313,6 +341,7 @@ static void random_plans_keep_to_the_bounds(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rows_with_logits_are_bounded),
         cmocka_unit_test(those_that_decode_never_wait),
         cmocka_unit_test(policies_choose),
         cmocka_unit_test(memory_bounds_admission),

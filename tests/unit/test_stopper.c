@@ -156,6 +156,37 @@ static void test_longest_allowed(void **state)
     feed(stop, 1, text, LIMIT_STOP_BYTES, cuts);
 }
 
+/* What is complete while it is ignored is text; what began then counts when it is complete. */
+static void test_ignored_at_first(void **state)
+{
+    struct stop_text stop[1] = { { .n = 4, .text = "abab" } };
+    static const struct {
+        const char *first, *then, *out;
+    } rows[] = {
+        { "abab", "xabab", "ababx" }, { "xab", "abab", "x" },
+        { "abab", "ab", "ab" },       { "ababab", "", "ababab" },
+        { "aba", "bxabab", "" },      { "abababa", "babab", "abab" },
+        { "", "abab", "" },           { "ababx", "aba", "ababxaba" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        size_t first = strlen(rows[i].first), then = strlen(rows[i].then);
+        char out[2 * STOPPER_ROOM(16)];
+        struct stopper s;
+
+        stopper_init(&s, stop, 1);
+        s.ignores = true;
+        size_t n = stopper_feed(&s, rows[i].first, first, out);
+        assert_false(s.found);
+        s.ignores = false;
+        n += stopper_feed(&s, rows[i].then, then, out + n);
+        n += stopper_flush(&s, out + n);
+        assert_int_equal(n, strlen(rows[i].out));
+        assert_memory_equal(out, rows[i].out, n);
+    }
+}
+
 static void test_silent_after_the_end(void **state)
 {
     struct stop_text stop[2] = { { .n = 0 }, { .n = 2, .text = "ab" } };
@@ -176,6 +207,7 @@ int main(void)
         cmocka_unit_test(test_every_cut),
         cmocka_unit_test(test_random),
         cmocka_unit_test(test_longest_allowed),
+        cmocka_unit_test(test_ignored_at_first),
         cmocka_unit_test(test_silent_after_the_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

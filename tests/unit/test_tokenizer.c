@@ -45,6 +45,11 @@ static void test_special_tokens(void **state)
     assert_false(tokenizer_is_stop(t, 266));
     assert_false(tokenizer_is_stop(t, -1));
     assert_false(tokenizer_is_stop(t, 1 << 30));
+    int n;
+    const int32_t *stop = tokenizer_stops(t, &n);
+    for (int32_t id = 0, at = 0; id < tokenizer_n_vocab(t) || at < n; id++)
+        assert_int_equal(tokenizer_is_stop(t, id), at < n && stop[at] == id && ++at);
+    assert_true(n > 0);
     tokenizer_close(t);
 }
 
