@@ -9,6 +9,9 @@ each command, in seconds. The arithmetic that is timed is the engine's, and the 
   {"do": "prefill", "n": 512}             read n tokens, logits of the last one
   {"do": "decode", "batch": 8, "n": 64}   sequences of one token each, n - 1 steps timed together
   {"do": "load", "n": 16}                 open the file, read n tokens, choose the next one
+  {"do": "serve", "requests": 64, "concurrency": 32, "n_prompt": 329, "n_prefix": 219, "n": 64}
+                                          a load of requests; see Serving. Answers with the time
+                                          inside the engine and in the greedy choice as well
 
 and the choices: "fa" (flash attention), "repack" (ik: re-pack the weights at load), "unified"
 (llama: one cache for all sequences). `variants` of a case in the first line says which there are.
@@ -62,6 +65,12 @@ class Llama:
     def clear(self, ctx):
         self.lib.llama_memory_clear(self.lib.llama_get_memory(ctx), True)
 
+    def copy_sequence(self, ctx, source, to):
+        self.lib.llama_memory_seq_cp(self.lib.llama_get_memory(ctx), source, to, -1, -1)
+
+    def remove_sequence(self, ctx, seq):
+        self.lib.llama_memory_seq_rm(self.lib.llama_get_memory(ctx), seq, -1, -1)
+
     def free(self, model, ctx):
         self.lib.llama_free(ctx)
         self.lib.llama_model_free(model)
@@ -91,6 +100,11 @@ class Ik(Llama):
         self.c.llama_synchronize.argtypes = [ctypes.c_void_p]
         self.c.llama_get_logits.argtypes = [ctypes.c_void_p]
         self.c.llama_get_logits.restype = ctypes.POINTER(ctypes.c_float)
+        number = ctypes.c_int32
+        self.c.llama_kv_cache_seq_cp.argtypes = [ctypes.c_void_p, *[number] * 4]
+        self.c.llama_kv_cache_seq_cp.restype = None
+        self.c.llama_kv_cache_seq_rm.argtypes = [ctypes.c_void_p, *[number] * 3]
+        self.c.llama_kv_cache_seq_rm.restype = ctypes.c_bool
         lib.llama_backend_init()
 
     def variants(self, batch):
@@ -115,6 +129,12 @@ class Ik(Llama):
     def clear(self, ctx):
         self.lib.llama_kv_cache_clear(ctx)
 
+    def copy_sequence(self, ctx, source, to):
+        self.c.llama_kv_cache_seq_cp(ctx, source, to, -1, -1)
+
+    def remove_sequence(self, ctx, seq):
+        self.c.llama_kv_cache_seq_rm(ctx, seq, -1, -1)
+
     def free(self, model, ctx):
         self.lib.llama_free(ctx)
         self.lib.llama_free_model(model)
@@ -126,6 +146,86 @@ class Ik(Llama):
 
     def logits(self, ctx):
         return self.c.llama_get_logits(ctx)
+
+
+class Serving:
+    """The strongest use of a batch interface that we know for requests with a common beginning:
+    it is computed once and its cells are shared, a slot is filled again in the step after its
+    answer ended, and the prompts of all such slots ride on the tokens of the others."""
+
+    def __init__(self, engine, ctx, n_vocab, load):
+        self.engine, self.ctx, self.n_vocab, self.load = engine, ctx, n_vocab, load
+        self.n_slot, self.n_own = load["concurrency"], load["n_prompt"] - load["n_prefix"]
+        self.cap = max(load["n_prefix"], self.n_slot * self.n_own)
+        self.batch = engine.lib.llama_batch_init(self.cap, 0, 1)
+        view = np.ctypeslib.as_array
+        self.token, self.pos = view(self.batch.token, (self.cap,)), view(self.batch.pos, (self.cap,))
+        self.want, self.n_seq = (view(self.batch.logits, (self.cap,)),
+                                 view(self.batch.n_seq_id, (self.cap,)))
+        self.n_seq[:] = 1
+        self.inside = self.choosing = 0.0
+        self.steps = self.made = 0
+
+    def put(self, n, ids, seq, pos):
+        """Rows of one sequence behind n rows; only the last one needs logits."""
+        end = n + len(ids)
+        self.token[n:end], self.pos[n:end] = ids, range(pos, pos + len(ids))
+        self.want[n:end] = 0
+        self.want[end - 1] = 1
+        for i in range(n, end):
+            self.batch.seq_id[i][0] = seq
+        return end
+
+    def step(self, n, n_out):
+        """The likeliest token of each of n_out sequences that n rows belong to."""
+        self.batch.n_tokens = n
+        t0 = time.perf_counter()
+        self.engine.decode(self.ctx, self.batch)
+        t1 = time.perf_counter()
+        rows = np.ctypeslib.as_array(self.engine.logits(self.ctx), (n_out, self.n_vocab))
+        ids = rows.argmax(axis=1)
+        self.choosing += time.perf_counter() - t1
+        self.inside += t1 - t0
+        self.steps += 1
+        return ids
+
+    def own(self, request):
+        return [nth_token(1000 * (request + 1) + i, self.n_vocab) for i in range(self.n_own)]
+
+    def run(self):
+        load, keeper = self.load, self.n_slot
+        prompts = [self.own(r) for r in range(load["requests"])]
+        t0 = time.perf_counter()
+        if load["n_prefix"]:
+            self.step(self.put(0, [nth_token(i, self.n_vocab) for i in range(load["n_prefix"])],
+                               keeper, 0), 1)
+        left = {}  # slot: tokens to make
+        newest = np.zeros(self.n_slot, dtype=np.int32)
+        while prompts or left:
+            n, order = 0, []
+            for slot in range(self.n_slot):
+                if slot in left:
+                    at = load["n_prompt"] + load["n"] - left[slot] - 1
+                    n = self.put(n, newest[slot:slot + 1], slot, at)
+                elif prompts:
+                    if load["n_prefix"]:
+                        self.engine.copy_sequence(self.ctx, keeper, slot)
+                    n = self.put(n, prompts.pop(0), slot, load["n_prefix"])
+                    left[slot] = load["n"]
+                else:
+                    continue
+                order.append(slot)
+            newest[order] = self.step(n, len(order))
+            self.made += len(order)
+            for slot in order:
+                left[slot] -= 1
+                if left[slot] == 0:
+                    del left[slot]
+                    self.engine.remove_sequence(self.ctx, slot)
+        s = time.perf_counter() - t0
+        self.engine.lib.llama_batch_free(self.batch)
+        return {"s": s, "inside_s": self.inside, "choice_s": self.choosing, "made": self.made,
+                "steps": self.steps}
 
 
 class Worker:
@@ -205,18 +305,26 @@ class Worker:
         self.engine.free(model, ctx)
         return s
 
+    def serve(self, load, choice):
+        n_seq = load["concurrency"] + (load["n_prefix"] > 0)
+        each = -(-(load["n_prompt"] + load["n"]) // 256) * 256
+        ctx = self.context(n_seq * each, n_seq, choice)
+        return Serving(self.engine, ctx, self.engine.n_vocab(self.model(choice)), load).run()
+
     def answer(self, command):
         choice = {k: command[k] for k in ("fa", "repack", "unified") if k in command}
         kind = command["do"]
         if kind == "load":
-            return self.first_token(command["n"], choice)
+            return {"s": self.first_token(command["n"], choice)}
+        if kind == "serve":
+            return self.serve(command, choice)
         run, args = ((self.prefill, (command["n"],)) if kind == "prefill" else
                      (self.decode, (command["batch"], command["n"])))
         key = json.dumps(command, sort_keys=True)
         if key not in self.warm:  # nothing cold is measured
             run(*args, choice)
             self.warm.add(key)
-        return run(*args, choice)
+        return {"s": run(*args, choice)}
 
 
 def private_stdout():
@@ -246,7 +354,7 @@ def main():
         return
     for line in sys.stdin:
         try:
-            say(s=worker.answer(json.loads(line)))
+            say(**worker.answer(json.loads(line)))
         except Exception as e:
             say(error=f"{type(e).__name__}: {e}")
 

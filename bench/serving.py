@@ -38,6 +38,7 @@ SHOWN = [("out tok/s", lambda r: r["out_tok_s"]), ("all tok/s", lambda r: r["tot
 
 
 def measure(words):
+    """One run of each kind, without what is raw."""
     brrr = os.environ.get("BRRR", ROOT / "build/release/brrr")
     p = subprocess.run([brrr, "bench", "-q", "--json", "--serve-sim", *words], capture_output=True,
                        text=True, check=False)

@@ -186,6 +186,7 @@ static const char *stray(const struct options *o)
     if (o->slo) return "--slo";
     if (o->file) return "--file";
     if (OPTION_GIVEN(o, requests)) return "--requests";
+    if (OPTION_GIVEN(o, beams)) return "--beams";
     return OPTION_GIVEN(o, samples) ? "--samples" : NULL;
 }
 

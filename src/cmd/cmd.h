@@ -66,7 +66,7 @@ struct options {
     uint64_t kv_memory;
     int n_threads, n_threads_decode, ctx, chunk, parallel, draft_max, n_predict, top_k, max_tokens,
         repeats, no_repeat_ngram;
-    int requests, samples;
+    int requests, samples, beams;
     double temperature, top_p, min_p, typical_p, repeat, presence, frequency, epsilon, eta;
     uint64_t seed;
     struct str_list stop;

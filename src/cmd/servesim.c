@@ -122,6 +122,9 @@ static int parse(struct request *q, const struct options *o)
                          o->slo);
     if (o->samples < 1 || o->samples > LIMIT_CHOICES)
         return cmd_usage("bench", "--samples is from 1 to %d", LIMIT_CHOICES);
+    if (OPTION_GIVEN(o, beams) && (o->beams < 1 || o->beams > LIMIT_BEAMS))
+        return cmd_usage("bench", "--beams is from 1 to %d", LIMIT_BEAMS);
+    if (o->beams > 0 && o->samples > 1) return cmd_usage("bench", "--samples or --beams, not both");
     q->n_repeat = OPTION_GIVEN(o, repeats) ? o->repeats : 1;
     if (o->trace) {
         if ((code = read_trace(q, o))) return code;
@@ -181,13 +184,14 @@ static enum brrr_status make_load(struct simload *l, const struct request *q, do
 /* Slots for all that can be open, and a context that the longest request fits in. */
 static enum brrr_status settle(struct sim_run *run, const struct bench *b, struct brrr_error *err)
 {
-    int longest = 1, open = run->concurrency ? run->concurrency : OPEN_PARALLEL;
+    int longest = 1, each = MAX(run->n_samples, run->n_beams);
+    int open = run->concurrency ? run->concurrency : OPEN_PARALLEL;
 
     for (int i = 0; i < run->load->n; i++)
         longest = MAX(longest, run->load->r[i].n_prompt + run->load->r[i].n_out);
     run->eo = b->eo;
     if (!OPTION_GIVEN(b->o, parallel))
-        run->eo.n_parallel = (int)MIN((int64_t)open * run->n_samples, LIMIT_PARALLEL);
+        run->eo.n_parallel = (int)MIN((int64_t)open * each, LIMIT_PARALLEL);
     if (run->eo.ctx == 0)
         run->eo.ctx = MIN((longest + CTX_UNIT - 1) / CTX_UNIT * CTX_UNIT, brrr_model_ctx_max(b->m));
     return engine_opts_settle(&run->eo, b->m, err);
@@ -204,6 +208,7 @@ static enum brrr_status one_run(struct servesim *s, const struct request *q, dou
                              .concurrency = q->closed ? (int)number : 0,
                              .rate = q->closed ? 0 : number,
                              .n_samples = s->b.o->samples,
+                             .n_beams = s->b.o->beams,
                              .slo = q->slo };
     if (!l) return fail(err, BRRR_E_NOMEM, "no memory for a load");
     s->n_run++;

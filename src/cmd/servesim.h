@@ -58,6 +58,7 @@ struct sim_run {
     double rate;           /* that the load was made with; 0: its own                         */
     char name[64];         /* "concurrency 32"                                               */
     int n_samples;
+    int n_beams; /* width of the beam search that finds an answer; 0: none */
     struct sim_slo slo;
 
     struct sim_request *r; /* [load->n]                                                      */

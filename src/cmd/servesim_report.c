@@ -177,8 +177,8 @@ static struct kind_sum sum_kind(const struct sim_run *run, const struct bench *b
         const struct metric_step *x = &run->step[i];
         if (metric_kind_of(x) != kind) continue;
         k.n++;
-        k.time += x->plan_s + x->model_s + x->draw_s + x->commit_s;
-        k.model += x->model_s;
+        k.time += metric_step_seconds(x);
+        k.model += x->phase_s[PHASE_MODEL];
         k.prompt_rows += x->n_prompt;
         k.decode_rows += x->n_decode + x->n_draft;
         k.bound += machine_step_seconds(&b->limits, &x->work);
@@ -221,10 +221,12 @@ static void print_run_notes(const struct sim_run *run, const char *end)
     if (m->could_tokens > 0)
         printf("%s: of %.0f tokens that earlier requests had computed %.1f %% were found%s\n",
                run->name, m->could_tokens, 100 * m->hit_share, end);
-    printf("%s: a step's time is %.2f %% planning, %.1f %% the model, %.2f %% sampling, "
-           "%.2f %% the rest%s\n",
-           run->name, 100 * m->plan_share, 100 * m->model_share, 100 * m->draw_share,
-           100 * m->commit_share, end);
+    printf("%s: a step's time is", run->name);
+#define PHASE(id, name, label, help) \
+    printf("%s %.2f %% " label, id == 0 ? "" : ",", 100 * m->name##_share);
+#include "engine/phases.def"
+#undef PHASE
+    printf("%s\n", end);
 }
 
 static void print_notes(const struct servesim *s, const char *end)
@@ -281,7 +283,7 @@ static double sum_of(const struct sim_run *run, size_t k)
 
 static int print_csv(const struct servesim *s)
 {
-    printf("run,requests,concurrency,rate,parallel,ctx,chunk,samples,prefix_cache,policy");
+    printf("run,requests,concurrency,rate,parallel,ctx,chunk,samples,beams,prefix_cache,policy");
     for (size_t k = 0; k < COUNT(sums); k++)
         printf(",%s", sums[k].name);
     for (size_t k = 0; k < COUNT(times); k++)
@@ -291,9 +293,9 @@ static int print_csv(const struct servesim *s)
     for (int i = 0; i < s->n_run; i++) {
         const struct sim_run *run = &s->run[i];
         if (!shown(run)) continue;
-        printf("%s,%d,%d,%g,%d,%d,%d,%d,%d,%s", run->name, run->load->n, run->concurrency,
+        printf("%s,%d,%d,%g,%d,%d,%d,%d,%d,%d,%s", run->name, run->load->n, run->concurrency,
                run->rate, run->eo.n_parallel, run->eo.ctx, run->eo.chunk, run->n_samples,
-               !run->eo.no_prefix, sched_policy_name(run->eo.policy));
+               run->n_beams, !run->eo.no_prefix, sched_policy_name(run->eo.policy));
         for (size_t k = 0; k < COUNT(sums); k++)
             printf(",%.9g", sum_of(run, k));
         for (size_t k = 0; k < COUNT(times); k++) {
@@ -351,12 +353,12 @@ static json_t *json_slo(const struct sim_slo *slo)
 
 static json_t *json_run(const struct sim_run *run, const struct bench *b)
 {
-    json_t *o = json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:b, s:s, s:i, s:b, s:o}", "run",
-                          run->name, "load", run->load_name, "requests", run->load->n,
-                          "concurrency", run->concurrency, "parallel", run->eo.n_parallel, "ctx",
-                          run->eo.ctx, "chunk", run->eo.chunk, "prefix_cache", !run->eo.no_prefix,
-                          "policy", sched_policy_name(run->eo.policy), "samples", run->n_samples,
-                          "interrupted", run->interrupted, "slo", json_slo(&run->slo));
+    json_t *o = json_pack(
+        "{s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:b, s:s, s:i, s:i, s:b, s:o}", "run", run->name,
+        "load", run->load_name, "requests", run->load->n, "concurrency", run->concurrency,
+        "parallel", run->eo.n_parallel, "ctx", run->eo.ctx, "chunk", run->eo.chunk, "prefix_cache",
+        !run->eo.no_prefix, "policy", sched_policy_name(run->eo.policy), "samples", run->n_samples,
+        "beams", run->n_beams, "interrupted", run->interrupted, "slo", json_slo(&run->slo));
 
     if (!o) return NULL;
     for (size_t k = 0; k < COUNT(sums); k++)

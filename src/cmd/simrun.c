@@ -339,6 +339,7 @@ enum brrr_status sim_replay(struct sim_run *run, const struct bench *b,
     if (!st) st = warm_up(&c, err);
     if (!st) {
         c.gen->n_choices = run->n_samples;
+        c.gen->beam_width = run->n_beams;
         st = replay(&c, &bar, err);
         engine_metrics(c.e, &m);
         run->kv = m.kv;

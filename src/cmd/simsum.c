@@ -166,6 +166,22 @@ static void add_hits(struct sim_run *run)
 
 /* --- steps --- */
 
+/* Each phase's share of the time of all steps. */
+static void add_phases(struct sim_run *run)
+{
+    double sum[PHASES] = { 0 }, *share[PHASES] = {
+#define PHASE(id, name, label, help) [id] = &run->sum.name##_share,
+#include "engine/phases.def"
+#undef PHASE
+    };
+
+    for (size_t i = 0; i < run->n_step; i++)
+        for (int k = 0; k < PHASES; k++)
+            sum[k] += run->step[i].phase_s[k];
+    for (int k = 0; k < PHASES; k++)
+        *share[k] = sum[k] / run->sum.step_s;
+}
+
 static void add_steps(struct sim_run *run, const struct bench *b)
 {
     struct sim_sum *s = &run->sum;
@@ -173,12 +189,8 @@ static void add_steps(struct sim_run *run, const struct bench *b)
 
     for (size_t i = 0; i < run->n_step; i++) {
         const struct metric_step *x = &run->step[i];
-        double t = x->plan_s + x->model_s + x->draw_s + x->commit_s;
+        double t = metric_step_seconds(x);
         s->step_s += t;
-        s->plan_share += x->plan_s;
-        s->model_share += x->model_s;
-        s->draw_share += x->draw_s;
-        s->commit_share += x->commit_s;
         running += x->n_running * t;
         used += (double)x->kv_used * t;
         tail += (double)x->kv_tail * t;
@@ -190,12 +202,9 @@ static void add_steps(struct sim_run *run, const struct bench *b)
     }
     s->steps = (double)run->n_step;
     if (s->step_s <= 0) return;
+    add_phases(run);
     s->rows = rows / s->steps;
     s->running_mean = running / s->step_s;
-    s->plan_share /= s->step_s;
-    s->model_share /= s->step_s;
-    s->draw_share /= s->step_s;
-    s->commit_share /= s->step_s;
     s->bound_share = bound / s->step_s;
     s->idle_share = MAX(1 - s->step_s / run->wall, 0);
     if (run->kv.budget == 0 || used <= 0) return;

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 enum { PAGE = 4096 };
+_Static_assert((int)KV_KINDS <= (int)PREFAULT_RANGES, "a range for each kind");
 
 static enum brrr_status kind_init(struct kvblocks_kind *k, struct brrr_error *err)
 {
@@ -16,7 +17,6 @@ static enum brrr_status kind_init(struct kvblocks_kind *k, struct brrr_error *er
     k->block = calloc(n + 1, sizeof(*k->block));
     if (!k->free_list || !k->block)
         return fail(err, BRRR_E_NOMEM, "no memory for the tables of %d blocks of KV cache", k->n);
-    k->oldest = k->youngest = -1;
     /* Lowest block last, so that it is taken first. */
     for (int i = 0; i < k->n; i++) {
         k->free_list[k->n_free++] = k->n - 1 - i;
@@ -32,6 +32,9 @@ enum brrr_status kvblocks_init(struct kvblocks *b, const size_t bytes[KV_KINDS],
     enum brrr_status st;
 
     *b = (struct kvblocks){ .budget = budget };
+    for (int i = 0; i < KV_OWNERS; i++)
+        for (int k = 0; k < KV_KINDS; k++)
+            b->owner[i].oldest[k] = b->owner[i].youngest[k] = -1;
     for (int k = 0; k < KV_KINDS; k++) {
         b->kind[k].bytes = bytes[k];
         b->kind[k].n = bytes[k] ? (int)MIN(budget / bytes[k], INT32_MAX / 2) : 0;
@@ -45,8 +48,16 @@ enum brrr_status kvblocks_init(struct kvblocks *b, const size_t bytes[KV_KINDS],
     return BRRR_OK;
 }
 
+void kvblocks_ahead(struct kvblocks *b, size_t bytes)
+{
+    for (int k = 0; k < KV_KINDS; k++)
+        prefault_add(&b->ahead, b->kind[k].base, (size_t)b->kind[k].n * b->kind[k].bytes);
+    prefault_start(&b->ahead, bytes);
+}
+
 void kvblocks_fini(struct kvblocks *b)
 {
+    prefault_stop(&b->ahead);
     for (int k = 0; k < KV_KINDS; k++) {
         free(b->kind[k].free_list);
         free(b->kind[k].block);
@@ -55,40 +66,92 @@ void kvblocks_fini(struct kvblocks *b)
     *b = (struct kvblocks){ 0 };
 }
 
-/* --- the cached ones, by when they were let go of --- */
+/* --- owners --- */
 
-static void append(struct kvblocks_kind *k, int32_t i)
+/* The place of a user; a free one becomes its place. */
+static int32_t owner_of(struct kvblocks *b, uint64_t user)
 {
-    struct kvblock *x = &k->block[i];
+    int32_t place = KV_SHARED;
 
-    x->older = k->youngest;
-    x->younger = -1;
-    *(k->youngest < 0 ? &k->oldest : &k->block[k->youngest].younger) = i;
-    k->youngest = i;
-    k->n_cached++;
+    for (int32_t i = 1; i < KV_OWNERS; i++) {
+        if (b->owner[i].held > 0 && b->owner[i].user == user) return i;
+        if (b->owner[i].held == 0 && place == KV_SHARED) place = i;
+    }
+    b->owner[place].user = user;
+    return place;
 }
 
-static void unlink_block(struct kvblocks_kind *k, int32_t i)
+static void own(struct kvblocks *b, enum kv_kind kind, int32_t block, int32_t owner)
 {
-    struct kvblock *x = &k->block[i];
+    b->kind[kind].block[block].owner = owner;
+    b->owner[owner].held += b->kind[kind].bytes;
+}
 
-    *(x->older < 0 ? &k->oldest : &k->block[x->older].younger) = x->younger;
-    *(x->younger < 0 ? &k->youngest : &k->block[x->younger].older) = x->older;
-    k->n_cached--;
+static void disown(struct kvblocks *b, enum kv_kind kind, int32_t block)
+{
+    b->owner[b->kind[kind].block[block].owner].held -= b->kind[kind].bytes;
+}
+
+/* --- the cached ones of an owner, by when they were let go of --- */
+
+static void append(struct kvblocks *b, enum kv_kind kind, int32_t i)
+{
+    struct kvblock *block = b->kind[kind].block, *x = &block[i];
+    struct kvowner *o = &b->owner[x->owner];
+
+    x->older = o->youngest[kind];
+    x->younger = -1;
+    *(x->older < 0 ? &o->oldest[kind] : &block[x->older].younger) = i;
+    o->youngest[kind] = i;
+    b->kind[kind].n_cached++;
+}
+
+static void unlink_block(struct kvblocks *b, enum kv_kind kind, int32_t i)
+{
+    struct kvblock *block = b->kind[kind].block, *x = &block[i];
+    struct kvowner *o = &b->owner[x->owner];
+
+    *(x->older < 0 ? &o->oldest[kind] : &block[x->older].younger) = x->younger;
+    *(x->younger < 0 ? &o->youngest[kind] : &block[x->younger].older) = x->older;
+    b->kind[kind].n_cached--;
+}
+
+/* When an owner let go of the first of its cached blocks, which it is; UINT64_MAX: it has none. */
+static uint64_t first_of(const struct kvblocks *b, int owner, enum kv_kind *kind, int32_t *block)
+{
+    uint64_t first = UINT64_MAX;
+
+    for (int k = 0; k < KV_KINDS; k++) {
+        int32_t i = b->owner[owner].oldest[k];
+        if (i < 0 || b->kind[k].block[i].let_go >= first) continue;
+        first = b->kind[k].block[i].let_go;
+        *kind = (enum kv_kind)k;
+        *block = i;
+    }
+    return first;
 }
 
 bool kvblocks_must_evict(const struct kvblocks *b, enum kv_kind want, enum kv_kind *kind,
                          int32_t *block)
 {
     uint64_t first = UINT64_MAX;
+    size_t most = 0, n = 0;
 
     if (b->used + b->cached + b->kind[want].bytes <= b->budget) return false;
-    for (int k = 0; k < KV_KINDS; k++) {
-        int32_t i = b->kind[k].oldest;
-        if (b->kind[k].n_cached == 0 || b->kind[k].block[i].let_go >= first) continue;
-        first = b->kind[k].block[i].let_go;
-        *kind = (enum kv_kind)k;
-        *block = i;
+    /* KV_SHARED last, when it is known how many have it. */
+    for (int i = KV_OWNERS - 1; i >= 0; i--) {
+        size_t held = b->owner[i].held;
+        enum kv_kind its_kind;
+        int32_t its;
+        if (held == 0) continue;
+        if (i == KV_SHARED) held /= MAX(n, 1);
+        n++;
+        uint64_t t = first_of(b, i, &its_kind, &its);
+        if (t == UINT64_MAX || held < most || (held == most && t > first)) continue;
+        most = held;
+        first = t;
+        *kind = its_kind;
+        *block = its;
     }
     return first != UINT64_MAX;
 }
@@ -109,7 +172,8 @@ void kvblocks_evict(struct kvblocks *b, enum kv_kind kind, int32_t block)
     int kinds = 0;
 
     assert(k->block[block].refs == 0);
-    unlink_block(k, block);
+    unlink_block(b, kind, block);
+    disown(b, kind, block);
     k->block[block].node = -1;
     k->free_list[k->n_free++] = block;
     b->cached -= k->bytes;
@@ -118,29 +182,37 @@ void kvblocks_evict(struct kvblocks *b, enum kv_kind kind, int32_t block)
     if (kinds > 1) give_back(b, kind, block);
 }
 
-int32_t kvblocks_take(struct kvblocks *b, enum kv_kind kind)
+int32_t kvblocks_take(struct kvblocks *b, enum kv_kind kind, uint64_t user)
 {
     struct kvblocks_kind *k = &b->kind[kind];
 
     assert(k->n_free > 0 && b->used + b->cached + k->bytes <= b->budget);
     int32_t i = k->free_list[--k->n_free];
+    /* New ones come in order, the lowest first. */
+    prefault_use(&b->ahead, (int)kind, ((size_t)i + 1) * k->bytes);
     k->block[i] = (struct kvblock){ .refs = 1, .node = -1 };
+    own(b, kind, i, owner_of(b, user));
     k->n_user++;
     k->n_used++;
     b->used += k->bytes;
     return i;
 }
 
-void kvblocks_ref(struct kvblocks *b, enum kv_kind kind, int32_t block)
+void kvblocks_ref(struct kvblocks *b, enum kv_kind kind, int32_t block, uint64_t user)
 {
     struct kvblocks_kind *k = &b->kind[kind];
+    struct kvblock *x = &k->block[block];
 
     k->n_user++;
-    if (k->block[block].refs++ > 0) return;
-    unlink_block(k, block);
-    b->cached -= k->bytes;
-    b->used += k->bytes;
-    k->n_used++;
+    if (x->refs++ == 0) {
+        unlink_block(b, kind, block);
+        b->cached -= k->bytes;
+        b->used += k->bytes;
+        k->n_used++;
+    }
+    if (x->owner == KV_SHARED || b->owner[x->owner].user == user) return;
+    disown(b, kind, block);
+    own(b, kind, block, KV_SHARED);
 }
 
 void kvblocks_unref(struct kvblocks *b, enum kv_kind kind, int32_t block)
@@ -154,10 +226,11 @@ void kvblocks_unref(struct kvblocks *b, enum kv_kind kind, int32_t block)
     b->used -= k->bytes;
     k->n_used--;
     if (x->node < 0) {
+        disown(b, kind, block);
         k->free_list[k->n_free++] = block;
         return;
     }
     x->let_go = b->now++;
-    append(k, block);
+    append(b, kind, block);
     b->cached += k->bytes;
 }

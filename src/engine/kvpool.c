@@ -13,10 +13,14 @@
 /* A start reads from disk for so many seconds at most: others wait meanwhile. */
 static const double READ_S = 0.05;
 
+/* Memory that is present before it is needed: a part of what the slots may come to. */
+enum { AHEAD_PART = 8, AHEAD_MOST = 256 << 20 };
+
 struct slot {
     struct prefix_key last; /* of the last published block, or the root */
     int n_published;        /* blocks                                   */
     int n_block;            /* entries of its tables that may be in use */
+    uint64_t user;
 };
 
 struct kvpool {
@@ -159,6 +163,7 @@ enum brrr_status kvpool_new(struct kvpool **out, const struct hparams *hp,
         goto error;
     }
     place_layers(p, hp);
+    kvblocks_ahead(&p->blocks, MIN(kvpool_bytes(hp, o) / AHEAD_PART, (size_t)AHEAD_MOST));
     p->view.type = o->kv_type;
     p->view.layer = p->layer;
     *out = p;
@@ -202,6 +207,13 @@ static void put(struct kvpool *p, int slot, int kind, int logical, int32_t block
     p->slot[slot].n_block = MAX(p->slot[slot].n_block, logical + 1);
 }
 
+/* A block that is there, in another table or in none. */
+static void share(struct kvpool *p, int slot, int kind, int logical, int32_t block)
+{
+    kvblocks_ref(&p->blocks, (enum kv_kind)kind, block, p->slot[slot].user);
+    put(p, slot, kind, logical, block);
+}
+
 static void give(struct kvpool *p, int slot, int kind, int logical)
 {
     int32_t *entry = &p->table[kind][slot][logical];
@@ -211,8 +223,8 @@ static void give(struct kvpool *p, int slot, int kind, int logical)
     *entry = -1;
 }
 
-/* A block for whoever had room for it; cached ones make way. */
-static int32_t take(struct kvpool *p, enum kv_kind kind)
+/* A block for a slot, which had room for it; cached ones make way. */
+static int32_t take(struct kvpool *p, int slot, enum kv_kind kind)
 {
     enum kv_kind victim_kind;
     int32_t victim;
@@ -223,7 +235,7 @@ static int32_t take(struct kvpool *p, enum kv_kind kind)
         kvblocks_evict(&p->blocks, victim_kind, victim);
         p->evicted++;
     }
-    return kvblocks_take(&p->blocks, kind);
+    return kvblocks_take(&p->blocks, kind, p->slot[slot].user);
 }
 
 /* --- the disk: blocks are offered to it when they get their names and when they are used --- */
@@ -325,8 +337,7 @@ static void adopt(struct kvpool *p, int slot, const int32_t *token, const struct
         const struct prefix_node *x = prefix_node(p->prefix, i);
         for (int k = 0; k < KV_KINDS; k++) {
             if (x->block[k] < 0 || (k == KV_WINDOW && b < seen)) continue;
-            kvblocks_ref(&p->blocks, (enum kv_kind)k, x->block[k]);
-            put(p, slot, k, b, x->block[k]);
+            share(p, slot, k, b, x->block[k]);
         }
         offer(p, i);
         s->last = x->key;
@@ -337,7 +348,7 @@ static void adopt(struct kvpool *p, int slot, const int32_t *token, const struct
 /* A block of a table that others read too, or that has a name: the slot gets a copy. */
 static void own(struct kvpool *p, int slot, enum kv_kind kind, int logical)
 {
-    int32_t from = p->table[kind][slot][logical], to = take(p, kind);
+    int32_t from = p->table[kind][slot][logical], to = take(p, slot, kind);
 
     memcpy(kvblocks_memory(&p->blocks, kind, to), kvblocks_memory(&p->blocks, kind, from),
            p->blocks.kind[kind].bytes);
@@ -355,8 +366,7 @@ static bool adopt_tail(struct kvpool *p, int slot, const struct found *f)
 
     for (int k = 0; k < KV_KINDS; k++) {
         if (!has_kind(p, k)) continue;
-        kvblocks_ref(&p->blocks, (enum kv_kind)k, x->block[k]);
-        put(p, slot, k, logical, x->block[k]);
+        share(p, slot, k, logical, x->block[k]);
         bytes += p->blocks.kind[k].bytes;
     }
     if (bytes > kvblocks_room(&p->blocks)) return false;
@@ -394,8 +404,7 @@ static unsigned hold(struct kvpool *p, int slot, int32_t node, int b, int last)
         int32_t x = node >= 0 ? prefix_node(p->prefix, node)->block[k] : -1;
         if (x < 0) missing |= 1u << k;
         if (x < 0) continue;
-        kvblocks_ref(&p->blocks, (enum kv_kind)k, x);
-        put(p, slot, k, b, x);
+        share(p, slot, k, b, x);
     }
     return missing;
 }
@@ -412,7 +421,7 @@ static bool read_block(struct kvpool *p, int slot, int b, unsigned kinds,
     if (bytes > kvblocks_room(&p->blocks)) return false;
     for (int k = 0; k < KV_KINDS; k++) {
         if (!(kinds & 1u << k)) continue;
-        put(p, slot, k, b, take(p, (enum kv_kind)k));
+        put(p, slot, k, b, take(p, slot, (enum kv_kind)k));
         dst[k] = kvblocks_memory(&p->blocks, (enum kv_kind)k, p->table[k][slot][b]);
     }
     int32_t node =
@@ -436,7 +445,6 @@ static void fetch(struct kvpool *p, int slot, const int32_t *token, int n, uint6
     int last = reachable(p, token, n, salt);
     double start = clock_now();
 
-    p->slot[slot] = (struct slot){ 0 };
     for (int b = 0; b < last; b++) {
         memcpy(what.token, token + (size_t)b * KV_BLOCK, sizeof(what.token));
         what.before = what.key;
@@ -449,18 +457,29 @@ static void fetch(struct kvpool *p, int slot, const int32_t *token, int n, uint6
     kvpool_release(p, slot);
 }
 
-int kvpool_start(struct kvpool *p, int slot, const int32_t *token, int n, uint64_t salt)
+/* A slot that holds nothing becomes one of this user and salt. */
+static void begin(struct kvpool *p, int slot, uint64_t salt, uint64_t user)
 {
-    if (p->prefix && p->o.disk) fetch(p, slot, token, n - 1, salt);
+    p->slot[slot] = (struct slot){ .last = prefix_root(p->prefix, salt), .user = user };
+}
+
+int kvpool_start(struct kvpool *p, int slot, const int32_t *token, int n, uint64_t salt,
+                 uint64_t user)
+{
+    if (!p->prefix) {
+        p->slot[slot].user = user;
+        return 0;
+    }
+    begin(p, slot, salt, user);
+    if (p->o.disk) fetch(p, slot, token, n - 1, salt);
     struct found f = look_up(p, token, n - 1, salt);
 
-    if (!p->prefix) return 0;
-    p->slot[slot] = (struct slot){ .last = prefix_root(p->prefix, salt) };
+    begin(p, slot, salt, user);
     adopt(p, slot, token, &f);
     if (f.tail < 0 || adopt_tail(p, slot, &f)) return f.n;
     /* Without the tail the window may need one block more: start from what is whole. */
     kvpool_release(p, slot);
-    p->slot[slot] = (struct slot){ .last = prefix_root(p->prefix, salt) };
+    begin(p, slot, salt, user);
     f.n = f.n_whole;
     adopt(p, slot, token, &f);
     return f.n;
@@ -479,9 +498,8 @@ static void publish(struct kvpool *p, int slot, int kind, int b, int32_t node)
         return;
     }
     /* Somebody computed the same at the same time: the same bits. One copy is enough. */
-    kvblocks_ref(&p->blocks, (enum kv_kind)kind, *theirs);
     give(p, slot, kind, b);
-    put(p, slot, kind, b, *theirs);
+    share(p, slot, kind, b, *theirs);
     p->merged++;
 }
 
@@ -543,7 +561,7 @@ bool kvpool_extend(struct kvpool *p, int slot, int from, int to)
     for (int k = 0; k < KV_KINDS; k++)
         for (int b = from / KV_BLOCK; has_kind(p, k) && b < blocks_for(to); b++) {
             int32_t x = p->table[k][slot][b];
-            if (x < 0) put(p, slot, k, b, take(p, (enum kv_kind)k));
+            if (x < 0) put(p, slot, k, b, take(p, slot, (enum kv_kind)k));
             else if (!may_write(p, k, x)) own(p, slot, (enum kv_kind)k, b);
         }
     return true;
@@ -557,8 +575,7 @@ void kvpool_fork(struct kvpool *p, int from, int to, int n)
         for (int b = 0; has_kind(p, k) && b < blocks_for(n); b++) {
             int32_t x = p->table[k][from][b];
             if (x < 0) continue;
-            kvblocks_ref(&p->blocks, (enum kv_kind)k, x);
-            put(p, to, k, b, x);
+            share(p, to, k, b, x);
         }
 }
 

@@ -10,8 +10,9 @@
  * holds (prefix.h); a new sequence starts from the longest prefix that is there, to the
  * token: the block in which it ends is copied. Sequences made by kvpool_fork() share
  * all blocks until one of them writes. Blocks that nobody uses stay until their room is
- * needed. By the determinism contract none of this can be seen in a result.
- * Sources: Kwon et al., arXiv:2309.06180, section 4; Zheng et al., arXiv:2312.07104.
+ * needed, and whose goes first is fair between users (kvblocks.h). By the determinism contract none
+ * of this can be seen in a result. Sources: Kwon et al., arXiv:2309.06180, section 4; Zheng et al.,
+ * arXiv:2312.07104.
  *
  * Owned by: the engine's thread. No allocation after kvpool_new().
  */
@@ -62,9 +63,11 @@ int kvpool_match(const struct kvpool *p, const int32_t *token, int n, uint64_t s
 /*
  * A free slot begins a sequence of these n tokens: it gets the blocks of the longest
  * prefix of the first n - 1 that are there (one token at least must be computed, for its
- * logits). Returns that prefix's length. Salt: only sequences of the same one share.
+ * logits). Returns that prefix's length. Salt: only sequences of the same one share. User: who
+ * answers for the blocks that it takes.
  */
-int kvpool_start(struct kvpool *p, int slot, const int32_t *token, int n, uint64_t salt);
+int kvpool_start(struct kvpool *p, int slot, const int32_t *token, int n, uint64_t salt,
+                 uint64_t user);
 /*
  * Make the blocks for positions [from, to) of a slot present and its own, and let go of
  * window blocks that position `from` can not see any more. False, and nothing changed

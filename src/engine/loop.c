@@ -180,17 +180,31 @@ static void add_rows(struct brrr_engine *e, struct batch *b, struct seq *q, int 
         e->out_row[b->n_out++] = b->n_row - 1 - i;
 }
 
-static struct batch make_batch(struct brrr_engine *e)
+/* What was done since *t was of this phase; *t moves on. */
+static void spent_on(struct brrr_engine *e, enum metric_phase phase, double *t)
+{
+    double before = *t;
+
+    *t = clock_now();
+    e->now.phase_s[phase] += *t - before;
+}
+
+static struct batch make_batch(struct brrr_engine *e, double *t)
 {
     struct batch b = { .token = e->token, .seq = e->seq, .out_row = e->out_row };
+
     guess_plan(e);
+    spent_on(e, PHASE_DRAFT, t);
     struct sched_state s = look(e);
     int n_plan = sched_plan(&s, e->row);
+    spent_on(e, PHASE_PLAN, t);
     allot(e, &s, n_plan);
+    spent_on(e, PHASE_CACHE, t);
     e->n_out_seq = 0;
     for (int i = 0; i < n_plan; i++)
         if (e->row[i].n > 0) add_rows(e, &b, e->task_seq[e->row[i].task], e->row[i].n);
     b.n_workers = b.n_row > b.n_seq ? e->o.n_threads : e->o.n_threads_decode;
+    spent_on(e, PHASE_PLAN, t);
     return b;
 }
 
@@ -230,15 +244,6 @@ static void charge(struct brrr_engine *e, int n_row)
     }
 }
 
-/* Seconds since *t, which moves on. */
-static double lap(double *t)
-{
-    double before = *t;
-
-    *t = clock_now();
-    return *t - before;
-}
-
 /* Places in the last blocks of all sequences that hold no token yet, in bytes. */
 static size_t tails(const struct brrr_engine *e)
 {
@@ -253,7 +258,25 @@ static size_t tails(const struct brrr_engine *e)
     return n * (block_bytes / KV_BLOCK);
 }
 
-static void record(struct brrr_engine *e, const struct batch *b)
+/* Blocks that are full now get their names. */
+static void publish(struct brrr_engine *e, const struct batch *b)
+{
+    for (int i = 0; i < b->n_seq; i++) {
+        struct seq *q = e->slot[b->seq[i].slot];
+        kvpool_publish(e->kv, q->slot, q->id, q->n_done);
+    }
+}
+
+/* What a step took is what later ones are planned by. */
+static void learn_pace(struct brrr_engine *e, double seconds)
+{
+    int n = e->o.chunk;
+
+    pace_observe(&e->pace, e->now.n_prompt, e->now.n_decode + e->now.n_draft, seconds);
+    kvpool_pace(e->kv, pace_step_seconds(&e->pace, n, 0) * KV_BLOCK / n);
+}
+
+static void measure(struct brrr_engine *e, const struct batch *b)
 {
     struct metric_step *s = &e->now;
     struct kvpool_stats kv;
@@ -266,8 +289,12 @@ static void record(struct brrr_engine *e, const struct batch *b)
     s->kv_alone = kv.alone;
     s->kv_tail = tails(e);
     s->work = machine_batch_work(e->m->model, &e->cost, b, e->o.kv_type);
-    metrics_add_step(&e->metrics, s);
-    e->steps[e->n_step++ % METRIC_STEPS] = *s;
+}
+
+static void record(struct brrr_engine *e)
+{
+    metrics_add_step(&e->metrics, &e->now);
+    e->steps[e->n_step++ % METRIC_STEPS] = e->now;
 }
 
 void loop_step(struct brrr_engine *e)
@@ -275,24 +302,21 @@ void loop_step(struct brrr_engine *e)
     double t = clock_now();
 
     e->now = (struct metric_step){ .t0 = t };
-    struct batch b = make_batch(e);
+    struct batch b = make_batch(e, &t);
     if (b.n_row == 0) return; /* beams that just got their slots, and all is in the cache */
-    e->now.plan_s = lap(&t);
     e->logits = step_run(e->step, e->pool, &b, kvpool_view(e->kv));
-    e->now.model_s = lap(&t);
+    spent_on(e, PHASE_MODEL, &t);
     charge(e, b.n_row);
-    e->now.plan_s += lap(&t);
+    spent_on(e, PHASE_PLAN, &t);
     draw(e, b.n_workers);
-    e->now.draw_s = lap(&t);
-    for (int i = 0; i < b.n_seq; i++) {
-        struct seq *q = e->slot[b.seq[i].slot];
-        kvpool_publish(e->kv, q->slot, q->id, q->n_done);
-    }
+    spent_on(e, PHASE_DRAW, &t);
+    publish(e, &b);
+    spent_on(e, PHASE_CACHE, &t);
     for (int i = 0; i < e->n_out_seq; i++)
         commit_token(e, e->out_seq[i], row_of(e, e->out_seq[i]->out0));
-    e->now.commit_s = lap(&t);
-    pace_observe(&e->pace, e->now.n_prompt, e->now.n_decode + e->now.n_draft, t - e->now.t0);
-    int n = e->o.chunk;
-    kvpool_pace(e->kv, pace_step_seconds(&e->pace, n, 0) * KV_BLOCK / n);
-    record(e, &b);
+    spent_on(e, PHASE_COMMIT, &t);
+    learn_pace(e, t - e->now.t0);
+    measure(e, &b);
+    spent_on(e, PHASE_PLAN, &t);
+    record(e);
 }

@@ -37,13 +37,20 @@ enum metric_kind metric_kind_of(const struct metric_step *s)
     return s->n_decode > 0 ? METRIC_MIXED : METRIC_PREFILL;
 }
 
+double metric_step_seconds(const struct metric_step *s)
+{
+    double sum = 0;
+
+    for (int i = 0; i < PHASES; i++)
+        sum += s->phase_s[i];
+    return sum;
+}
+
 void metrics_add_step(struct metrics *m, const struct metric_step *s)
 {
     m->n_step[metric_kind_of(s)]++;
-    m->plan_s += s->plan_s;
-    m->model_s += s->model_s;
-    m->draw_s += s->draw_s;
-    m->commit_s += s->commit_s;
+    for (int i = 0; i < PHASES; i++)
+        m->phase_s[i] += s->phase_s[i];
     machine_add_work(&m->work, &s->work);
 }
 

@@ -25,6 +25,13 @@ enum {
 };
 #define METRIC_LEAST 50e-6 /* seconds */
 
+enum metric_phase {
+#define PHASE(id, name, label, help) id,
+#include "engine/phases.def"
+#undef PHASE
+    PHASES,
+};
+
 struct metric_times {
     uint64_t bucket[METRIC_BUCKETS], n;
     double sum; /* seconds */
@@ -33,14 +40,14 @@ struct metric_times {
 /* What a step did. */
 struct metric_step {
     uint64_t index;
-    double t0;                                /* clock_now() when it began                      */
-    double plan_s, model_s, draw_s, commit_s; /* scheduling; the pass; sampling; the rest        */
-    int n_prompt, n_decode, n_draft;          /* rows                                           */
-    int n_out;                                /* rows with logits                               */
-    int n_running, n_waiting;                 /* sequences, after it was planned                */
-    size_t kv_used, kv_cached;                /* bytes, at its end                              */
-    size_t kv_alone; /* kv_used if nothing was shared                                           */
-    size_t kv_tail;  /* of kv_used: places behind the last tokens of sequences                  */
+    double t0;                       /* clock_now() when it began                           */
+    double phase_s[PHASES];          /* together all of its time                            */
+    int n_prompt, n_decode, n_draft; /* rows                                                */
+    int n_out;                       /* rows with logits                                    */
+    int n_running, n_waiting;        /* sequences, after it was planned                     */
+    size_t kv_used, kv_cached;       /* bytes, at its end                                   */
+    size_t kv_alone;                 /* kv_used if nothing was shared                       */
+    size_t kv_tail;                  /* of kv_used: places behind the last tokens of sequences */
     struct step_work work;
 };
 
@@ -57,7 +64,7 @@ struct metrics {
     double plain_s, spent_s; /* decoding without guesses, and as it was: speed-up estimated */
     uint64_t n_preempted;
     uint64_t n_step[METRIC_KINDS];
-    double plan_s, model_s, draw_s, commit_s;
+    double phase_s[PHASES];
     struct metric_times queue, ttft, itl, total; /* of each answer; itl of each gap       */
     struct step_work work;                       /* of all steps                          */
     int n_running, n_waiting;                    /* sequences                             */
@@ -74,6 +81,7 @@ void metric_time(struct metric_times *m, double seconds);
 /* The value below which `part` of all lie, by the upper bound of its bucket; 0 of none. */
 double metric_quantile(const struct metric_times *m, double part);
 enum metric_kind metric_kind_of(const struct metric_step *s);
+double metric_step_seconds(const struct metric_step *s);
 void metrics_add_step(struct metrics *m, const struct metric_step *s);
 
 #endif

@@ -55,7 +55,7 @@ static void start(struct brrr_engine *e, struct seq *q)
 {
     slots_take(e, q, slots_free(e));
     if (q->r->beams && !q->live) return;
-    q->n_done = kvpool_start(e->kv, q->slot, q->id, q->n, q->r->salt);
+    q->n_done = kvpool_start(e->kv, q->slot, q->id, q->n, q->r->salt, q->r->user);
     if (q->n_preempted > 0) return;
     q->n_paid = q->n_done;
     q->n_cached = MIN(q->n_done, q->r->n_prompt);

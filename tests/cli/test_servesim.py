@@ -17,6 +17,7 @@ from conftest import clean_env
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TINY = ROOT / "tests/fuzz/corpus/model/llama.gguf"
+PHASES = re.findall(r"^PHASE\(\w+, +(\w+),", (ROOT / "src/engine/phases.def").read_text(), re.M)
 OK, USAGE = 0, 2
 SMALL = ["--serve-sim", "standard", "-p", "45", "--shared-prefix", "33", "-n", "5", "--requests",
          "6", "-q"]
@@ -50,7 +51,7 @@ def test_json(brrr):
             assert s["min"] <= s["median"] <= s["p90"] <= s["p95"] <= s["p99"] <= s["max"]
         assert 0 < r["kv_used_mean"] <= r["kv_used_most"] <= 1
         assert 0 < r["kv_tail_share"] < 1 and 0 <= r["kv_saved_share"] < 1
-        shares = [r[k] for k in ("plan_share", "model_share", "draw_share", "commit_share")]
+        shares = [r[k + "_share"] for k in PHASES]
         assert sum(shares) == pytest.approx(1) and min(shares) >= 0
         kinds = r["kinds"].values()
         assert sum(k["steps"] for k in kinds) == r["steps"]
@@ -125,6 +126,13 @@ def test_chats_go_on_from_their_answers(brrr):
     assert 1 <= r["recomputed_most"] <= 32 and r["hit_share"] == 1
 
 
+def test_beams_share_what_they_have_in_common(brrr):
+    r, = runs(brrr, *SMALL, "--concurrency", "1", "--beams", "3")
+    one, = runs(brrr, *SMALL, "--concurrency", "1")
+    assert r["beams"] == 3 == r["parallel"] == r["running_most"] and one["beams"] == 0
+    assert r["ended"] == one["ended"] and r["kv_saved_share"] > one["kv_saved_share"]
+
+
 def test_samples_share_their_prompt(brrr):
     r, = runs(brrr, *SMALL, "--concurrency", "1", "--samples", "4")
     assert r["samples"] == 4 == r["parallel"] and r["running_most"] == 4
@@ -191,8 +199,8 @@ def test_csv(brrr):
 
 def test_plots(brrr, tmp_path):
     run(brrr, *SMALL, "--concurrency", "1,2", "--svg", tmp_path / "p")
-    names = {"serve-queue.svg", "serve-kv.svg", "serve-steps.svg", "serve-ttft.svg",
-             "serve-itl.svg"}
+    names = {"serve-queue.svg", "serve-kv.svg", "serve-steps.svg", "serve-phases.svg",
+             "serve-ttft.svg", "serve-itl.svg"}
     assert {p.name for p in (tmp_path / "p").iterdir()} == names
     for p in (tmp_path / "p").iterdir():
         root = xml.etree.ElementTree.parse(p).getroot()
@@ -213,6 +221,9 @@ def test_plots(brrr, tmp_path):
     ([*SMALL, "--slo", "ttft=0"], "--slo is a list of ttft="),
     ([*SMALL, "--slo", "ttft=1,"], "--slo is a list of ttft="),
     ([*SMALL, "--slo", "x=1"], "--slo is a list of ttft="),
+    (["--beams", "3"], "--beams belongs to --serve-sim"),
+    ([*SMALL, "--beams", "0"], "--beams is from 1 to 32"),
+    ([*SMALL, "--beams", "2", "--samples", "2"], "--samples or --beams, not both"),
     ([*SMALL, "--samples", "0"], "--samples is from 1 to 128"),
     ([*SMALL, "--shared-prefix", "5:2"], "--shared-prefix is tokens, or tokens:part"),
     ([*SMALL, "--shared-prefix", "x"], "--shared-prefix is tokens, or tokens:part"),

@@ -30,6 +30,7 @@ static const struct hparams global_only = {
 struct seq {
     int32_t token[CTX];
     int n, done; /* tokens; positions computed */
+    uint64_t user;
     bool live;
 };
 
@@ -124,7 +125,7 @@ static int start(struct world *w, int slot)
     struct seq *s = &w->seq[slot];
 
     s->live = true;
-    s->done = kvpool_start(w->p, slot, s->token, s->n, 0);
+    s->done = kvpool_start(w->p, slot, s->token, s->n, 0, s->user);
     return s->done;
 }
 
@@ -215,6 +216,7 @@ static void new_sequence(struct world *w, int slot)
     struct seq *s = &w->seq[slot];
     int other = (int)rnd(w, SLOTS), keep = (int)rnd(w, (uint32_t)MAX(1, w->seq[other].n + 1));
 
+    s->user = rnd(w, 3);
     s->n = keep + 1 + (int)rnd(w, 120);
     s->n = MIN(s->n, CTX);
     if (other != slot) memcpy(s->token, w->seq[other].token, (size_t)MIN(keep, s->n) * 4);

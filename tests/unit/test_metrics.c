@@ -101,12 +101,12 @@ static void counts_are_what_happened(void **state)
         assert_true(steps[i].t0 >= t0 && (i == 0 || steps[i].t0 > steps[i - 1].t0));
         assert_true(steps[i].n_running <= 3 && steps[i].work.linear_macs > 0);
         n_rows += (uint64_t)(steps[i].n_prompt + steps[i].n_decode);
-        made_s += steps[i].model_s;
+        made_s += steps[i].phase_s[PHASE_MODEL];
     }
     for (int k = 0; k < METRIC_KINDS; k++)
         n_step += x.n_step[k];
     assert_int_equal(n_step, n);
-    assert_true(fabs(made_s - x.model_s) < 1e-9);
+    assert_true(fabs(made_s - x.phase_s[PHASE_MODEL]) < 1e-9);
     /* Every position of a sequence but its last is computed once or found. */
     assert_int_equal(n_rows, N_REQUEST * (N_PROMPT + N_GEN - 1) - n_cached);
     assert_int_equal(engine_steps(e, steps, 2), 2);

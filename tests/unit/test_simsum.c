@@ -134,14 +134,13 @@ static void later_turns(void **state)
 static void steps_are_weighed_by_time(void **state)
 {
     struct metric_step steps[2] = {
-        { .model_s = 1,
+        { .phase_s = { [PHASE_MODEL] = 1 },
           .n_prompt = 10,
           .n_running = 2,
           .kv_used = 10,
           .kv_tail = 1,
           .kv_alone = 20 },
-        { .model_s = 2,
-          .plan_s = 1,
+        { .phase_s = { [PHASE_MODEL] = 2, [PHASE_PLAN] = 0.75, [PHASE_CACHE] = 0.25 },
           .n_decode = 4,
           .n_running = 4,
           .kv_used = 30,
@@ -161,7 +160,10 @@ static void steps_are_weighed_by_time(void **state)
     assert_float_equal(run.sum.kv_used_most, 0.3, 1e-12);
     assert_float_equal(run.sum.kv_tail_share, 0.1, 1e-12);
     assert_float_equal(run.sum.kv_saved_share, 1 - 100.0 / 140, 1e-12);
-    assert_float_equal(run.sum.plan_share, 0.25, 1e-12);
+    assert_float_equal(run.sum.plan_share, 0.75 / 4, 1e-12);
+    assert_float_equal(run.sum.cache_share, 0.25 / 4, 1e-12);
+    assert_float_equal(run.sum.model_share, 0.75, 1e-12);
+    assert_true(run.sum.draft_share == 0 && run.sum.draw_share == 0 && run.sum.commit_share == 0);
     assert_float_equal(run.sum.idle_share, 0.2, 1e-12);
 }
 
