@@ -247,13 +247,13 @@ step kernels kernels release
 step kernels-clang kernels release-clang-14
 step unit unit release
 step sim simulate release 20
-step pytest pytests build/release/brrr tests/cli tests/golden
+step pytest pytests build/release/brrr tests/cli tests/golden tests/api
 step build-asan build MODE=asan all unit kernels-test sim fuzz-bins
 step kernels-asan kernels asan
 step unit-asan unit asan
 step sim-asan simulate asan 10
 step replay replay
-step pytest-asan pytests build/asan/brrr tests/cli tests/golden --ignore=tests/golden/test_real.py
+step pytest-asan pytests build/asan/brrr tests/cli tests/golden tests/api --ignore=tests/golden/test_real.py
 # The real models compute for minutes where each load of a vector kernel is checked. The larger one
 # only with HEAVY=1 (make heavy).
 real_choice=(-k default_model)

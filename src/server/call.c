@@ -25,6 +25,7 @@ static void call_free(struct call *c)
     json_decref(c->body);
     free(c->ask);
     free(c->raw);
+    free((char *)c->made.p);
     free(c);
 }
 
@@ -112,15 +113,36 @@ static bool take_places(struct call *c)
                    c->n_prompt * c->ask->gen.n_choices);
 }
 
+/* Which of its dialects the body is in. */
+static bool choose(struct call *c)
+{
+    const struct dialect_key *k = c->d->choose;
+    struct text_out keys = { 0 };
+
+    for (; k && k->key; k++)
+        if (!json_is_null(json_object_get(c->body, k->key)) && json_object_get(c->body, k->key)) {
+            c->d = k->d;
+            return true;
+        }
+    if (!k) return true;
+    for (k = c->d->choose; k->key; k++)
+        text_print(&keys, "%s`%s`", k == c->d->choose ? "" : k[1].key ? ", " : " or ", k->key);
+    struct slice s = text_take(&keys);
+    problem(&c->problem, PROBLEM_INVALID, c->d->choose[0].key, "%.*s is missing", (int)s.n,
+            s.p ? s.p : "");
+    free((char *)s.p);
+    return false;
+}
+
 void call_prepare(struct call *c)
 {
     c->body = json_body((struct slice){ c->raw, c->n_raw }, &c->problem);
     free(c->raw);
     c->raw = NULL;
-    if (!c->body) return;
+    if (!c->body || !choose(c)) return;
     c->ask = calloc(1, c->d->ask_size);
     if (!c->ask) problem(&c->problem, PROBLEM_MEMORY, NULL, "no memory for the request");
-    else if (c->d->read(c, c->body, &c->problem)) take_places(c);
+    else if (c->d->read(c, c->body, &c->problem) && !c->made.p) take_places(c);
 }
 
 void call_prepared(struct call *c)
@@ -128,6 +150,11 @@ void call_prepared(struct call *c)
     c->t_ready = clock_now();
     if (!c->x || c->problem.kind) {
         tell_problem(c);
+        call_free(c);
+        return;
+    }
+    if (c->made.p) {
+        http_reply(c->x, 200, "application/json", c->made);
         call_free(c);
         return;
     }
@@ -272,6 +299,22 @@ void call_send(struct call *c, const char *before, json_t *v, const char *after)
     }
     if (!ok) problem(&c->problem, PROBLEM_MEMORY, NULL, "no memory for the answer");
     free((char *)text.p);
+}
+
+bool call_made_text(struct call *c, struct text_out *text, struct problem *p)
+{
+    text_put(text, "\n", 1);
+    c->made = text_take(text);
+    return c->made.p || problem(p, PROBLEM_MEMORY, NULL, "no memory for the answer");
+}
+
+bool call_made(struct call *c, json_t *v, struct problem *p)
+{
+    struct text_out t = { 0 };
+
+    json_put(&t, v);
+    json_decref(v);
+    return call_made_text(c, &t, p);
 }
 
 void call_event(struct call *c, json_t *v)

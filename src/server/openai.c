@@ -10,16 +10,6 @@
 
 /* --- fields with a shape of their own; `into` is the struct ask --- */
 
-static bool read_stream_options(void *into, const json_t *v, const char *name, struct problem *p)
-{
-    struct ask *a = into;
-
-    if (!json_is_object(v)) return fields_wants(p, name, "an object", v);
-    a->usage = json_is_true(json_object_get(v, "include_usage"));
-    a->usage_each = json_is_true(json_object_get(v, "continuous_usage_stats"));
-    return true;
-}
-
 /* Constrained answers come later; until then they are refused, never answered unconstrained. */
 static bool refuse(void *into, const json_t *v, const char *name, struct problem *p)
 {
@@ -68,6 +58,14 @@ static bool read_logprobs_count(void *into, const json_t *v, const char *name, s
 #define ASK(field) offsetof(struct ask, field)
 #define GEN(field) offsetof(struct ask, gen.field)
 
+static const struct field stream_options[] = {
+    { "include_usage", FIELD_FLAG, 0, 0, ASK(usage), .off = "false",
+      .doc = "tokens counted at the stream's end" },
+    { "continuous_usage_stats", FIELD_FLAG, 0, 0, ASK(usage_each), .off = "false",
+      .doc = "and in each of its pieces" },
+};
+static const struct fields stream_options_table = { stream_options, COUNT(stream_options) };
+
 /* What both routes have. */
 /* clang-format off */
 #define COMMON_FIELDS \
@@ -82,7 +80,7 @@ static bool read_logprobs_count(void *into, const json_t *v, const char *name, s
     { "frequency_penalty", FIELD_REAL, -2, 2, GEN(sample.frequency_penalty), .off = "0", .doc = "" }, \
     { "logit_bias", FIELD_OWN, .read = ask_read_bias, .schema = "{\"type\": [\"object\", \"null\"]}", .doc = "token ids and what is added to their logits" }, \
     { "stream", FIELD_FLAG, 0, 0, ASK(stream), .off = "false", .doc = "the answer in pieces, as server-sent events" }, \
-    { "stream_options", FIELD_OWN, .read = read_stream_options, .schema = "{\"type\": [\"object\", \"null\"]}", .doc = "include_usage, continuous_usage_stats" }, \
+    { "stream_options", FIELD_PART, .part = &stream_options_table, .doc = "" }, \
     { "user", FIELD_TEXT, 0, 512, ASK(user), .doc = "who asks: users are served fairly" }, \
     { "best_of", FIELD_INT, 1, 4, GEN(best_of), .doc = "answers to choose `n` from" }, \
     { "top_k", FIELD_INT, -1, INT_MAX, GEN(sample.top_k), .off = "0", .doc = "keep so many tokens; 0: all" }, \
@@ -94,10 +92,9 @@ static bool read_logprobs_count(void *into, const json_t *v, const char *name, s
     { "priority", FIELD_INT, -LIMIT_PRIORITY, LIMIT_PRIORITY, GEN(priority), .off = "0", .doc = "higher: sooner" }
 /* clang-format on */
 
-const struct field openai_chat_fields[] = {
+static const struct field chat_fields[] = {
     COMMON_FIELDS,
-    { "messages", FIELD_JSON, 0, 0, ASK(messages),
-      .schema = "{\"type\": \"array\", \"items\": {\"type\": \"object\"}}",
+    { "messages", FIELD_JSON, 0, 0, ASK(messages), .schema = PROMPTS_MESSAGES_SCHEMA,
       .doc = "the conversation", .required = true },
     { "max_completion_tokens", FIELD_INT, 0, INT_MAX, ASK(max_completion_tokens),
       .doc = "as max_tokens" },
@@ -112,9 +109,9 @@ const struct field openai_chat_fields[] = {
       .doc = "none are supported" },
     { "tool_choice", FIELD_OWN, .read = refuse, .schema = "{}", .doc = "none or auto" },
 };
-const size_t openai_n_chat_fields = COUNT(openai_chat_fields);
+const struct fields openai_chat_table = { chat_fields, COUNT(chat_fields) };
 
-const struct field openai_completion_fields[] = {
+static const struct field completion_fields[] = {
     COMMON_FIELDS,
     { "prompt", FIELD_JSON, 0, 0, ASK(prompt), .schema = "{\"type\": [\"string\", \"array\"]}",
       .doc = "a text, token ids, or an array of those", .required = true },
@@ -124,7 +121,7 @@ const struct field openai_completion_fields[] = {
     { "echo", FIELD_FLAG, 0, 0, ASK(echo), .off = "false", .doc = "the prompt before the answer" },
     { "suffix", FIELD_OWN, .read = refuse, .schema = "{}", .doc = "not supported" },
 };
-const size_t openai_n_completion_fields = COUNT(openai_completion_fields);
+const struct fields openai_completion_table = { completion_fields, COUNT(completion_fields) };
 
 /* --- reading --- */
 
@@ -143,11 +140,7 @@ static bool settle(struct call *c, struct problem *p)
     struct brrr_error err;
     int most = a->max_completion_tokens >= 0 ? a->max_completion_tokens : a->max_tokens;
 
-    if (!server_knows(c->s, a->model)) {
-        char name[128];
-        return problem(p, PROBLEM_NOT_FOUND, "model", "the model `%s` does not exist",
-                       slice_print(name, sizeof(name), a->model));
-    }
+    if (!server_check_model(c->s, a->model, p)) return false;
     if (!a->seeded) a->gen.sample.seed = server_random(c->s) >> 1;
     if (a->n_top > 0 && !a->logprobs)
         return problem(p, PROBLEM_INVALID, "top_logprobs", "`top_logprobs` needs `logprobs`");
@@ -162,15 +155,14 @@ static bool settle(struct call *c, struct problem *p)
 static bool read_chat(struct call *c, const json_t *body, struct problem *p)
 {
     set_defaults(c->ask, -1);
-    return fields_read(openai_chat_fields, COUNT(openai_chat_fields), body, c->ask, p) &&
-           settle(c, p) && prompts_chat(c, c->ask->messages, p) && prompts_fit(c, p);
+    return fields_read(chat_fields, COUNT(chat_fields), body, c->ask, p) && settle(c, p) &&
+           prompts_chat(c, c->ask->messages, p) && prompts_fit(c, p);
 }
 
 static bool read_completion(struct call *c, const json_t *body, struct problem *p)
 {
     set_defaults(c->ask, 16);
-    return fields_read(openai_completion_fields, COUNT(openai_completion_fields), body, c->ask,
-                       p) &&
+    return fields_read(completion_fields, COUNT(completion_fields), body, c->ask, p) &&
            settle(c, p) && prompts_any(c, c->ask->prompt, "prompt", p) && prompts_fit(c, p);
 }
 
@@ -194,18 +186,29 @@ int openai_status(const struct problem *p)
 
 #define SSE "text/event-stream; charset=utf-8"
 
-const struct dialect openai_chat = { "openai-chat",      SSE,
-                                     sizeof(struct ask), read_chat,
-                                     openai_chat_begin,  openai_chat_piece,
-                                     openai_chat_end,    openai_chat_whole,
-                                     openai_error,       openai_status };
-const struct dialect openai_completion = { "openai-completion",
-                                           SSE,
-                                           sizeof(struct ask),
-                                           read_completion,
-                                           NULL,
-                                           openai_completion_piece,
-                                           openai_completion_end,
-                                           openai_completion_whole,
-                                           openai_error,
-                                           openai_status };
+const struct dialect openai_chat = {
+    "openai-chat",
+    SSE,
+    sizeof(struct ask),
+    read_chat,
+    openai_chat_begin,
+    openai_chat_piece,
+    openai_chat_end,
+    openai_chat_whole,
+    openai_error,
+    openai_status,
+    .fields = &openai_chat_table,
+};
+const struct dialect openai_completion = {
+    "openai-completion",
+    SSE,
+    sizeof(struct ask),
+    read_completion,
+    NULL,
+    openai_completion_piece,
+    openai_completion_end,
+    openai_completion_whole,
+    openai_error,
+    openai_status,
+    .fields = &openai_completion_table,
+};

@@ -2,15 +2,16 @@
 /* routes.c - see routes.h. */
 #include "server/routes.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 
+#include "server/habits.h"
 #include "server/json_text.h"
 #include "server/openai.h"
 #include "server/server.h"
 #include "server/tgi.h"
+#include "server/tokenize.h"
 
-static void reply_json(struct exchange *x, int status, json_t *v)
+void routes_json(struct exchange *x, int status, json_t *v)
 {
     struct slice body;
 
@@ -19,9 +20,9 @@ static void reply_json(struct exchange *x, int status, json_t *v)
     free((char *)body.p);
 }
 
-static void reply_problem(struct exchange *x, const struct problem *p)
+void routes_problem(struct exchange *x, const struct problem *p)
 {
-    reply_json(x, openai_status(p), openai_error(p, false));
+    routes_json(x, openai_status(p), openai_error(p, false));
 }
 
 static json_t *model_entry(const struct server *s)
@@ -33,7 +34,7 @@ static json_t *model_entry(const struct server *s)
 static void plain_models(struct server *s, struct exchange *x, const char *rest)
 {
     (void)rest;
-    reply_json(x, 200, json_pack("{s:s, s:[o]}", "object", "list", "data", model_entry(s)));
+    routes_json(x, 200, json_pack("{s:s, s:[o]}", "object", "list", "data", model_entry(s)));
 }
 
 static void plain_model(struct server *s, struct exchange *x, const char *rest)
@@ -41,18 +42,11 @@ static void plain_model(struct server *s, struct exchange *x, const char *rest)
     struct problem p;
 
     if (strcmp(rest, server_options(s)->name) == 0) {
-        reply_json(x, 200, model_entry(s));
+        routes_json(x, 200, model_entry(s));
         return;
     }
     problem(&p, PROBLEM_NOT_FOUND, "model", "the model `%s` does not exist", rest);
-    reply_problem(x, &p);
-}
-
-static void plain_ok(struct server *s, struct exchange *x, const char *rest)
-{
-    (void)s;
-    (void)rest;
-    reply_json(x, 200, json_pack("{s:s}", "status", "ok"));
+    routes_problem(x, &p);
 }
 
 struct route {
@@ -98,5 +92,5 @@ void routes_handle(struct server *s, struct exchange *x)
     }
     if (known) problem(&p, PROBLEM_METHOD, NULL, "%s does not take this method", http_path(x));
     else problem(&p, PROBLEM_NOT_FOUND, NULL, "there is no %s here", http_path(x));
-    reply_problem(x, &p);
+    routes_problem(x, &p);
 }

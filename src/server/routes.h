@@ -3,10 +3,17 @@
 #ifndef SERVER_ROUTES_H
 #define SERVER_ROUTES_H
 
+#include <jansson.h>
+
 #include "server/http.h"
+#include "server/problem.h"
 
 struct server;
 
 void routes_handle(struct server *s, struct exchange *x);
+
+/* Answers for handlers: v's reference is taken (NULL: there was no memory). */
+void routes_json(struct exchange *x, int status, json_t *v);
+void routes_problem(struct exchange *x, const struct problem *p);
 
 #endif

@@ -154,6 +154,15 @@ bool server_knows(const struct server *s, struct slice name)
            slice_is(name, "dummy") || slice_is(name, "default");
 }
 
+bool server_check_model(const struct server *s, struct slice name, struct problem *p)
+{
+    char shown[128];
+
+    return server_knows(s, name) ||
+           problem(p, PROBLEM_NOT_FOUND, "model", "the model `%s` does not exist",
+                   slice_print(shown, sizeof(shown), name));
+}
+
 int64_t server_started(const struct server *s)
 {
     return s->started;

@@ -33,6 +33,8 @@ const struct brrr_model *server_model(const struct server *s);
 const struct server_opts *server_options(const struct server *s);
 /* Whether the client means the model that is here. */
 bool server_knows(const struct server *s, struct slice name);
+/* The same, with what to say where it does not. */
+bool server_check_model(const struct server *s, struct slice name, struct problem *p);
 int64_t server_started(const struct server *s); /* seconds since 1970 */
 /* A random 64-bit number, from the system. */
 uint64_t server_random(struct server *s);

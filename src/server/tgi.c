@@ -12,9 +12,9 @@
 /* What /generate asks for beyond a struct ask. */
 struct tgi_ask {
     struct ask ask; /* first */
-    const json_t *parameters;
     struct slice inputs;
-    bool do_sample, do_sample_given, watermark;
+    bool has_parameters;
+    bool do_sample, watermark;
     bool details, prefill, full_text;
     double temperature, top_p, typical_p; /* 0: not given */
     int top_k, truncate, best_of, max_new_tokens;
@@ -30,21 +30,12 @@ static struct tgi_ask *tgi_of(const struct call *c)
 #define GEN(field) offsetof(struct tgi_ask, ask.gen.field)
 #define BELOW_ONE  (1 - DBL_EPSILON / 2)
 
-const struct field tgi_body_fields[] = {
-    { "inputs", FIELD_TEXT, 0, LIMIT_HTTP_BODY, AT(inputs), .doc = "the prompt", .required = true },
-    { "parameters", FIELD_JSON, 0, 0, AT(parameters),
-      .schema = "{\"type\": [\"object\", \"null\"]}",
-      .doc = "how to answer; without it: sampling" },
-    { "stream", FIELD_FLAG, 0, 0, AT(ask.stream), .off = "false", .doc = "of / only" },
-};
-const size_t tgi_n_body_fields = COUNT(tgi_body_fields);
-
 #define POSITIVE "must be strictly positive"
 #define INSIDE   "must be > 0.0 and < 1.0"
 
 /* In the order in which TGI checks them. */
 /* clang-format off */
-const struct field tgi_parameter_fields[] = {
+static const struct field parameter_fields[] = {
     { "best_of", FIELD_INT, 1, TGI_BEST_OF, AT(best_of), .rule = "must be > 0 and <= 4", .doc = "answers to choose the likeliest of" },
     { "temperature", FIELD_REAL, DBL_MIN, 1e6, AT(temperature), .rule = POSITIVE, .doc = "" },
     { "repetition_penalty", FIELD_REAL, DBL_MIN, 1e6, GEN(sample.repetition_penalty), .off = "1", .rule = POSITIVE, .doc = "" },
@@ -66,7 +57,15 @@ const struct field tgi_parameter_fields[] = {
     { "adapter_id", FIELD_JSON, 0, 0, AT(adapter), .schema = "{\"type\": [\"string\", \"null\"]}", .doc = "not supported" },
 };
 /* clang-format on */
-const size_t tgi_n_parameter_fields = COUNT(tgi_parameter_fields);
+static const struct fields parameter_table = { parameter_fields, COUNT(parameter_fields) };
+
+static const struct field body_fields[] = {
+    { "inputs", FIELD_TEXT, 0, LIMIT_HTTP_BODY, AT(inputs), .doc = "the prompt", .required = true },
+    { "parameters", FIELD_PART, 0, 0, AT(has_parameters), .part = &parameter_table,
+      .doc = "how to answer; without it: sampling" },
+    { "stream", FIELD_FLAG, 0, 0, AT(ask.stream), .off = "false", .doc = "of / only" },
+};
+static const struct fields body_table = { body_fields, COUNT(body_fields) };
 
 /* --- reading --- */
 
@@ -76,7 +75,6 @@ static void set_defaults(struct tgi_ask *t)
     t->ask.gen.sample.pipeline = PIPELINE_TGI;
     t->ask.gen.include_stop = true;
     t->best_of = 1;
-    t->do_sample = true;
 }
 
 static bool sets(const struct tgi_ask *t)
@@ -132,16 +130,6 @@ static size_t characters(struct slice s)
     return n;
 }
 
-/* The last tokens of a prompt; TGI says so by `truncate`. */
-static void cut(struct ids *ids, int keep)
-{
-    size_t n = (size_t)keep;
-
-    if (keep == 0 || ids->n <= n) return;
-    memmove(ids->id, ids->id + (ids->n - n), n * sizeof(*ids->id));
-    ids->n = n;
-}
-
 /* First the sum, then the prompt alone, as TGI does. */
 static bool fits(const struct call *c, struct problem *p)
 {
@@ -166,14 +154,8 @@ static bool read(struct call *c, const json_t *body, struct problem *p)
     struct brrr_error err;
 
     set_defaults(t);
-    if (!fields_read(tgi_body_fields, COUNT(tgi_body_fields), body, t, p)) return false;
-    if (t->parameters) {
-        t->do_sample = false;
-        if (!json_is_object(t->parameters))
-            return fields_wants(p, "parameters", "an object", t->parameters);
-        if (!fields_read(tgi_parameter_fields, COUNT(tgi_parameter_fields), t->parameters, t, p))
-            return false;
-    }
+    if (!fields_read(body_fields, COUNT(body_fields), body, t, p)) return false;
+    if (!t->has_parameters) t->do_sample = true;
     if (!check_together(t, p)) return false;
     settle(c);
     enum brrr_status st =
@@ -181,7 +163,7 @@ static bool read(struct call *c, const json_t *body, struct problem *p)
     if (st) return problem_of(p, NULL, st, err.text);
     if (!prompts_text(c, json_object_get(body, "inputs"), "inputs", p)) return false;
     c->n_chars = characters(t->inputs);
-    cut(&c->prompt[0], t->truncate);
+    prompts_cut(&c->prompt[0], t->truncate);
     return fits(c, p);
 }
 
@@ -355,7 +337,7 @@ static void piece(struct call *c, int i, const struct engine_event *ev)
 
 /* --- problems --- */
 
-static json_t *error(const struct problem *p, bool in_stream)
+json_t *tgi_error(const struct problem *p, bool in_stream)
 {
     bool invalid = p->kind == PROBLEM_INVALID;
 
@@ -364,23 +346,26 @@ static json_t *error(const struct problem *p, bool in_stream)
                      "error_type", problem_forms[p->kind].tgi_type);
 }
 
-static int status(const struct problem *p)
+int tgi_status(const struct problem *p)
 {
     return problem_forms[p->kind].tgi_status;
 }
 
 static void end(struct call *c)
 {
-    if (c->problem.kind) call_event(c, error(&c->problem, true));
+    if (c->problem.kind) call_event(c, tgi_error(&c->problem, true));
 }
 
 #define SSE "text/event-stream"
 const struct dialect tgi_generate = {
-    "tgi-generate", SSE, sizeof(struct tgi_ask), read_whole, NULL, piece, end, whole, error, status
+    "tgi-generate", SSE,        sizeof(struct tgi_ask), read_whole, NULL, piece, end, whole,
+    tgi_error,      tgi_status, .fields = &body_table,
 };
 const struct dialect tgi_stream = {
-    "tgi-stream", SSE, sizeof(struct tgi_ask), read_stream, NULL, piece, end, whole, error, status
+    "tgi-stream", SSE,        sizeof(struct tgi_ask), read_stream, NULL, piece, end, whole,
+    tgi_error,    tgi_status, .fields = &body_table,
 };
 const struct dialect tgi_root = {
-    "tgi-root", SSE, sizeof(struct tgi_ask), read, NULL, piece, end, whole_list, error, status
+    "tgi-root", SSE,        sizeof(struct tgi_ask), read, NULL, piece, end, whole_list,
+    tgi_error,  tgi_status, .fields = &body_table,
 };
