@@ -98,6 +98,9 @@ $(B)/libbrrr.so: $(LIB_OBJ)
 	$(call say,LINK)
 	$(Q)$(CC) -shared $(san_flags) -Wl,-z,relro,-z,now $(LDFLAGS) $^ $(LIB_LIBS) -o $@
 
+# The page's files are in the program.
+$(B)/src/server/page.o: $(wildcard src/server/page/*)
+
 -include tests/tests.mk
 
 C_FILES  := $(wildcard include/*.h src/*/*.[ch] src/kernels/*/*.[ch] tests/*/*.[ch] examples/*.[ch])

@@ -3,12 +3,14 @@
 """speculation.py: what guessing tokens ahead brings, by kind of text.
 
     bench/speculation.py -m FILE [-o NAME] [--rounds 5] [--modes ngram,suffix] [--draft-model FILE]
+                         [--add]
 
 Runs `build/release/brrr run --jsonl` over the prompts of bench/speculation.txt, one request at a
-time, without speculation and in each mode, in turn for each round; greedy, and with --temp drawn
+time, without speculation and in each mode, in turn for each prompt; greedy, and with --temp drawn
 from a fixed seed. Compares the ids of every answer with those of decoding one by one: they must be the
 same. The mode `again` is none once more: what the machine's noise makes of it. Speed is that of decoding (first token to last). Writes bench/results/NAME.json with every
-single time, and a table on standard output.
+single time, and a table on standard output; with --add what is there of the same prompts, modes and
+options counts as further rounds, so that a long measurement can be made of short ones.
 """
 import argparse
 import json
@@ -19,6 +21,7 @@ import statistics
 import subprocess
 import sys
 
+WARM = '{"prompt": "Hello", "n_predict": 8}\n'
 HERE = pathlib.Path(__file__).resolve().parent
 
 
@@ -41,7 +44,8 @@ def cpu_name():
             f"(family {field.get('cpu family', '?')} model {field.get('model', '?')})")
 
 
-def run(args, mode, lines):
+def start(args, mode):
+    """A process that answers lines one by one."""
     command = [args.brrr, "run", "--jsonl", "-m", args.model, "--speculate", "none" if mode == "again" else mode]
     if mode == "draft":
         command += ["--draft-model", args.draft_model]
@@ -49,15 +53,24 @@ def run(args, mode, lines):
         command += ["--precision", args.precision]
     if args.draft_max:
         command += ["--draft-max", str(args.draft_max)]
-    got = subprocess.run(command, input=lines, capture_output=True, text=True, check=True)
-    return [json.loads(x) for x in got.stdout.splitlines()]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                            stderr=subprocess.DEVNULL, text=True)
+
+
+def ask(process, line):
+    process.stdin.write(line)
+    process.stdin.flush()
+    answer = process.stdout.readline()
+    if not answer:
+        sys.exit("speculation.py: brrr ended")
+    return json.loads(answer)
 
 
 def requests(args):
     extra = {"temperature": args.temp, "seed": 7}
-    return "".join(json.dumps({"messages": [{"role": "user", "content": text}],
-                               "n_predict": args.n, "ignore_eos": kind == "free", **extra}) + "\n"
-                   for kind, _, text in prompts(args.kinds))
+    return [json.dumps({"messages": [{"role": "user", "content": text}], "n_predict": args.n,
+                        "ignore_eos": kind == "free", **extra}) + "\n"
+            for kind, _, text in prompts(args.kinds)]
 
 
 def speed(answer):
@@ -66,11 +79,20 @@ def speed(answer):
 
 
 def measure(args, modes):
-    """{mode: [[answer of each prompt] of each round]}"""
+    """{mode: [[answer of each prompt] of each round]}; in each round fresh processes, one for a mode,
+    and the modes take turns over each prompt: the machine's pace changes within seconds."""
     lines, out = requests(args), {m: [] for m in modes}
     for i in range(args.rounds):
-        for mode in modes[i % len(modes):] + modes[:i % len(modes)]:
-            out[mode].append(run(args, mode, lines))
+        processes = {m: start(args, m) for m in modes}
+        for m in modes:
+            out[m].append([])
+            ask(processes[m], WARM)
+        for k, line in enumerate(lines):
+            for m in modes[(i + k) % len(modes):] + modes[:(i + k) % len(modes)]:
+                out[m][-1].append(ask(processes[m], line))
+        for p in processes.values():
+            p.stdin.close()
+            p.wait()
     return out
 
 
@@ -82,14 +104,28 @@ def check_same(got):
                 sys.exit(f"speculation.py: the answers of {mode} are not those of none")
 
 
+def before(args, modes):
+    """[{mode: rates} of each prompt] of the file that --add goes on with."""
+    path = HERE / "results" / f"{args.name}.json"
+    if not args.add or not path.exists():
+        return 0, []
+    old = json.loads(path.read_text())
+    if old["model"] != os.path.basename(args.model) or old["temperature"] != args.temp:
+        sys.exit(f"speculation.py: {path} is about something else")
+    return old["rounds"], [{m: c["modes"][m]["tok_s"] for m in modes} for c in old["cases"]]
+
+
 def report(args, got, modes):
+    n_before, old = before(args, modes)
+    old = old or [dict.fromkeys(modes, [])] * len(prompts(args.kinds))
     cases = []
     for i, (kind, name, _) in enumerate(prompts(args.kinds)):
         case = {"kind": kind, "name": name, "n_prompt": got["none"][0][i]["timings"]["n_prompt"],
                 "n_gen": got["none"][0][i]["timings"]["n_gen"], "modes": {}}
-        plain = statistics.median(speed(r[i]) for r in got["none"])
+        found = {m: old[i][m] + [speed(r[i]) for r in got[m]] for m in modes}
+        plain = statistics.median(found["none"])
         for mode in modes:
-            rates = [speed(r[i]) for r in got[mode]]
+            rates = found[mode]
             times = got[mode][0][i]["timings"]
             case["modes"][mode] = {"tok_s": [round(x, 1) for x in rates],
                                    "median": round(statistics.median(rates), 1),
@@ -102,7 +138,7 @@ def report(args, got, modes):
              for k in dict.fromkeys(c["kind"] for c in cases)}
     return {"cpu": cpu_name(), "model": os.path.basename(args.model),
             "draft_model": os.path.basename(args.draft_model) if args.draft_model else None,
-            "temperature": args.temp, "n_predict": args.n, "rounds": args.rounds,
+            "temperature": args.temp, "n_predict": args.n, "rounds": n_before + args.rounds,
             "precision": args.precision or "q8", "draft_max": args.draft_max or "default", "ratio_by_kind": kinds, "cases": cases}
 
 
@@ -128,6 +164,7 @@ def main():
                                 formatter_class=argparse.RawDescriptionHelpFormatter)
     a.add_argument("-m", "--model", required=True)
     a.add_argument("-o", "--name", help="write bench/results/NAME.json")
+    a.add_argument("--add", action="store_true")
     a.add_argument("-n", type=int, default=256)
     a.add_argument("--temp", type=float, default=0)
     a.add_argument("--rounds", type=int, default=5)
@@ -138,6 +175,8 @@ def main():
     a.add_argument("--draft-max", type=int)
     a.add_argument("--brrr", default=str(HERE.parent / "build/release/brrr"))
     args = a.parse_args()
+    if args.add and not args.name:
+        sys.exit("speculation.py: --add adds to the file of -o")
     modes = ["none", *args.modes.split(",")]
     got = measure(args, modes)
     check_same(got)

@@ -20,4 +20,18 @@ static inline uint64_t le64(const uint8_t *p)
     return (uint64_t)le32(p) | (uint64_t)le32(p + 4) << 32;
 }
 
+static inline void le32_put(uint8_t *p, uint32_t x)
+{
+    p[0] = (uint8_t)x;
+    p[1] = (uint8_t)(x >> 8);
+    p[2] = (uint8_t)(x >> 16);
+    p[3] = (uint8_t)(x >> 24);
+}
+
+static inline void le32_put_row(uint8_t *p, const uint32_t *x, int n)
+{
+    for (int i = 0; i < n; i++)
+        le32_put(p + 4 * i, x[i]);
+}
+
 #endif

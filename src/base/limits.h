@@ -40,9 +40,10 @@ enum {
     LIMIT_NGRAM = 64, /* no_repeat_ngram_size: every place of the history is compared */
     LIMIT_LOGIT_BIAS = 1024,
     LIMIT_LOGPROBS = 1024,
-    LIMIT_PARALLEL = 256, /* sequences at once                                */
-    LIMIT_CHOICES = 128,  /* answers to one prompt                            */
-    LIMIT_BEAMS = 32,     /* width of a beam search */
+    LIMIT_ANSWER_LOGPROBS = 2 << 20, /* in all answers to a line: about 180 bytes each as JSON */
+    LIMIT_PARALLEL = 256,            /* sequences at once                                */
+    LIMIT_CHOICES = 128,             /* answers to one prompt                            */
+    LIMIT_BEAMS = 32,                /* width of a beam search */
     LIMIT_PRIORITY = 1000,
     LIMIT_WAITING = 1 << 16,     /* requests that wait for those that run            */
     LIMIT_QUEUE_BYTES = 1 << 30, /* of all requests that run or wait                 */
@@ -67,7 +68,13 @@ enum {
     LIMIT_HTTP_ADDR_CONNS = 1000, /* connections of one address                                */
     LIMIT_HTTP_REQUEST_S = 30,    /* seconds that a request may take to arrive                 */
     LIMIT_HTTP_IDLE_S = 75,       /* seconds without a request                                 */
-    LIMIT_HTTP_STALL_S = 30,      /* seconds in which a reader takes nothing                   */
+    LIMIT_API_KEYS = 1024,
+    LIMIT_API_KEY_LEAST = 16, /* characters: what is shorter can be guessed */
+    LIMIT_API_KEY_BYTES = 512,
+    LIMIT_DRAIN_S = 30,       /* seconds that requests have to end when the server is stopped */
+    LIMIT_SERVER_QUEUE = 512, /* requests that wait                                        */
+    LIMIT_PING_S = 15,        /* seconds that a stream may be silent                       */
+    LIMIT_HTTP_STALL_S = 30,  /* seconds in which a reader takes nothing                   */
 };
 
 #endif

@@ -105,7 +105,7 @@ static int settle(struct bench *b)
     b->planned = session_plan(&b->eo, b->o, b->m);
     model_profile_kv(b->m->model, b->eo.kv_type, b->profile, sizeof(b->profile));
     eo = b->eo;
-    if (engine_opts_settle(&eo, b->m, &err)) return cmd_fail(&err);
+    if (engine_opts_settle(&eo, b->m, &err)) return cmd_fail_engine(&err);
     b->eo.n_threads = eo.n_threads;
     b->eo.n_threads_decode = eo.n_threads_decode;
     b->eo.chunk = eo.chunk;

@@ -209,7 +209,7 @@ int verb_chat(const struct options *o)
     else code = session_open(&m, o);
     if (!code) session_plan(&eo, o, m);
     if (!code) code = session_open_draft(&eo, o);
-    if (!code && engine_open(&c.e, m, &eo, &err)) code = cmd_fail(&err);
+    if (!code && engine_open(&c.e, m, &eo, &err)) code = cmd_fail_engine(&err);
     if (!code) {
         c.m = m;
         session_catch_interrupt();

@@ -60,7 +60,11 @@ struct options {
     const char *template_file, *tensor, *score, *batch, *lengths, *depth, *mixed, *format, *plots;
     const char *svg_file, *kl, *kl_base, *n_decode, *policy;
     const char *serve_sim, *trace, *concurrency, *rate, *shared_prefix, *slo;
-    const char *host;
+    const char *host, *alias, *api_key_file, *api_key, *allowed_host, *cors_origin, *tls_cert,
+        *tls_key;
+    bool no_auth, isolate, metrics_public;
+    uint64_t max_body;
+    double drain_s;
     int port, queue;
     double itl_ms;
     uint64_t kv_memory;
@@ -91,6 +95,8 @@ void options_help(const char *verb, FILE *to);
 
 /* "brrr: <message>" on stderr; returns the exit code that belongs to the status. */
 int cmd_fail(const struct brrr_error *err);
+/* The same of opening an engine: what a limit refuses there is the value of an option. */
+int cmd_fail_engine(const struct brrr_error *err);
 int cmd_usage(const char *verb, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The model file the user named with -m, as the first operand or in BRRR_MODEL; "default" is the
  * one that run.sh fetched. NULL after a message. */

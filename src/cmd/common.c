@@ -26,6 +26,13 @@ int cmd_fail(const struct brrr_error *err)
     return exit_codes[err->status];
 }
 
+int cmd_fail_engine(const struct brrr_error *err)
+{
+    int code = cmd_fail(err);
+
+    return err->status == BRRR_E_LIMIT ? EXIT_USAGE : code;
+}
+
 int cmd_usage(const char *verb, const char *fmt, ...)
 {
     va_list ap;

@@ -103,5 +103,6 @@ static int close_stdout(int code)
 int main(int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of write(), not our end */
     return close_stdout(run(argc, argv));
 }

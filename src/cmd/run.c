@@ -184,7 +184,7 @@ static int answer(const struct options *o, const struct brrr_model *m, const str
     if ((code = session_open_draft(&planned, o))) return code;
     if (engine_open(&e, m, &planned, &err)) {
         session_close_draft(&planned);
-        return cmd_fail(&err);
+        return cmd_fail_engine(&err);
     }
     session_catch_interrupt();
     struct engine_request q = { .prompt = ids->id, .n_prompt = ids->n, .gen = g };

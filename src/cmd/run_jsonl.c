@@ -8,6 +8,7 @@
  * oldest is printed as soon as it is complete. A line whose answer there is no memory for is
  * answered with that; where even this can not be said, the program ends.
  */
+#include <assert.h>
 #include <stdlib.h>
 #include <xxhash.h>
 
@@ -15,6 +16,9 @@
 #include "cmd/params.h"
 #include "cmd/run.h"
 #include "cmd/session.h"
+
+/* What makes an answer an error while it is made. */
+enum loss { LOST_NOTHING, LOST_MEMORY, LOST_VALUES };
 
 /* One answer to a line. */
 struct part {
@@ -24,11 +28,13 @@ struct part {
 };
 
 struct entry {
-    uint64_t id; /* 0: no request (an error) */
+    uint64_t id;   /* 0: no request (an error)                                  */
+    uint64_t upto; /* of the newest request when it came: never falls in the ring */
     int n;
     struct part *part; /* [n] */
     json_t *out;
-    bool lost; /* there was no memory for a part of the answer: it is an error */
+    enum loss lost;
+    int n_value; /* log-probabilities that it holds */
 };
 
 struct stream {
@@ -36,8 +42,12 @@ struct stream {
     struct brrr_engine *e;
     struct gen_params *gen, *base; /* of this line; before it: what the options say */
     struct lines in;
+    json_t *held; /* a line for which the engine has no place before others end; NULL: none */
+    int n_ended;  /* requests, since it was tried */
     struct entry *ring;
     int cap, first, n;
+    uint64_t newest; /* request that was submitted           */
+    int64_t n_value; /* log-probabilities that entries hold  */
 };
 
 /* The keys of a line that are not generation parameters. */
@@ -81,7 +91,8 @@ static enum brrr_status line_name(const json_t *line, const char *key, uint64_t 
     return BRRR_OK;
 }
 
-static enum brrr_status submit(struct stream *s, const json_t *line, uint64_t *id,
+/* *later: nothing was done, for the engine has no place before others end. */
+static enum brrr_status submit(struct stream *s, const json_t *line, uint64_t *id, bool *later,
                                struct brrr_error *err)
 {
     struct ids ids = { 0 };
@@ -93,7 +104,9 @@ static enum brrr_status submit(struct stream *s, const json_t *line, uint64_t *i
     struct engine_request q = { .prompt = ids.id, .n_prompt = ids.n, .gen = s->gen };
     if (!st) st = line_name(line, "user", &q.user, err);
     if (!st) st = line_name(line, "cache_salt", &q.salt, err);
-    if (!st) st = engine_submit(s->e, &q, id, err);
+    if (!st) st = gen_params_check(s->gen, brrr_model_n_vocab(s->m), err);
+    *later = !st && !engine_has_place(s->e, &q);
+    if (!st && !*later) st = engine_submit(s->e, &q, id, err);
     ids_free(&ids);
     return st;
 }
@@ -112,23 +125,31 @@ static bool make_parts(struct entry *en, const struct gen_params *g)
     return ok && en->part;
 }
 
-/* Start the request of one line as the newest entry. */
-static void start(struct stream *s, struct slice text)
+/* The answer of an entry will be an error. */
+static void lose(struct stream *s, struct entry *en, enum loss why)
 {
-    struct entry *en = &s->ring[(s->first + s->n++) % s->cap];
-    struct brrr_error err = { 0 };
-    json_t *line;
+    en->lost = why;
+    engine_cancel(s->e, en->id);
+}
+
+/* A line becomes the newest entry; the reference is taken. NULL: err says what is wrong with it. */
+static void start(struct stream *s, json_t *line, struct brrr_error *err)
+{
+    struct entry *en = &s->ring[(s->first + s->n) % s->cap];
+    bool later = false;
 
     *en = (struct entry){ 0 };
-    if (lines_json(&line, &s->in, text, &err) || submit(s, line, &en->id, &err)) {
+    if (!line || submit(s, line, &en->id, &later, err)) {
         en->id = 0;
-        en->out = cmd_json_error(err.text);
+        en->out = cmd_json_error(err->text);
     }
+    s->held = later ? line : NULL;
+    s->n_ended = 0;
+    if (later) return;
     json_decref(line);
-    if (en->id && !make_parts(en, s->gen)) {
-        en->lost = true;
-        engine_cancel(s->e, en->id);
-    }
+    s->n++;
+    s->newest = en->upto = MAX(s->newest, en->id);
+    if (en->id && !make_parts(en, s->gen)) lose(s, en, LOST_MEMORY);
 }
 
 static bool append_text(struct part *en, struct slice text)
@@ -199,10 +220,22 @@ nomem:
     return NULL;
 }
 
+static json_t *error_of(const struct entry *en)
+{
+    char text[160];
+
+    if (en->lost != LOST_VALUES) return cmd_json_error("no memory for the answer");
+    snprintf(text, sizeof(text),
+             "logprobs: the answers to this line have more than %d of them: a smaller k, n or "
+             "n_predict helps",
+             LIMIT_ANSWER_LOGPROBS);
+    return cmd_json_error(text);
+}
+
 static void finish(struct entry *en, const struct engine_event *ev)
 {
     en->out = en->lost ? NULL : line_of(en, ev);
-    if (!en->out) en->out = cmd_json_error("no memory for the answer");
+    if (!en->out) en->out = error_of(en);
 }
 
 static bool take_part(struct part *p, const struct engine_event *ev)
@@ -215,18 +248,38 @@ static bool take_part(struct part *p, const struct engine_event *ev)
     return ok && (!ev->finish || p->out);
 }
 
+/* False: more log-probabilities than a line may have. */
+static bool count_values(struct stream *s, struct entry *en, const struct engine_event *ev)
+{
+    int n = en->part[ev->choice].logprobs && ev->token >= 0 ? ev->n_top + 1 : 0;
+
+    en->n_value += n;
+    s->n_value += n;
+    return en->n_value <= LIMIT_ANSWER_LOGPROBS;
+}
+
+/* The entry of a request: the first that came when there was no newer one. */
+static struct entry *entry_of(const struct stream *s, uint64_t id)
+{
+    int lo = 0, hi = s->n - 1;
+
+    while (lo < hi) {
+        int mid = (lo + hi) / 2;
+        if (s->ring[(s->first + mid) % s->cap].upto < id) lo = mid + 1;
+        else hi = mid;
+    }
+    return &s->ring[(s->first + lo) % s->cap];
+}
+
 static void take_event(struct stream *s, const struct engine_event *ev)
 {
-    for (int i = 0; i < s->n; i++) {
-        struct entry *en = &s->ring[(s->first + i) % s->cap];
-        if (en->id != ev->id || en->out) continue;
-        if (!en->lost && !take_part(&en->part[ev->choice], ev)) {
-            en->lost = true;
-            engine_cancel(s->e, en->id);
-        }
-        if (ev->last) finish(en, ev);
-        return;
-    }
+    struct entry *en = entry_of(s, ev->id);
+
+    assert(s->n > 0 && en->id == ev->id && !en->out);
+    if (!en->lost && !count_values(s, en, ev)) lose(s, en, LOST_VALUES);
+    if (!en->lost && !take_part(&en->part[ev->choice], ev)) lose(s, en, LOST_MEMORY);
+    s->n_ended += ev->last;
+    if (ev->last) finish(en, ev);
 }
 
 static void entry_fini(struct entry *en)
@@ -247,6 +300,7 @@ static int print_ready(struct stream *s)
 {
     while (s->n > 0 && s->ring[s->first].out) {
         int code = cmd_print_json(json_incref(s->ring[s->first].out));
+        s->n_value -= s->ring[s->first].n_value;
         entry_fini(&s->ring[s->first]);
         s->first = (s->first + 1) % s->cap;
         s->n--;
@@ -261,6 +315,26 @@ static int no_memory(void)
     return EXIT_NOMEM;
 }
 
+/* The lines that are there, as far as there are places for them; waits for one if there is nothing
+ * else to do. False: there will be no more. */
+static bool read_lines(struct stream *s)
+{
+    struct brrr_error err = { 0 };
+    struct slice text;
+
+    if (s->held && s->n_ended > 0) start(s, s->held, &err);
+    /* Answers that wait to be printed may be large: no more of them meanwhile. */
+    while (!s->held && s->n < s->cap && s->n_value <= LIMIT_ANSWER_LOGPROBS) {
+        enum lines_got got = lines_next(&s->in, s->n == 0, &text);
+        json_t *line;
+        if (got != LINES_LINE) return got != LINES_END;
+        if (text.n == 0) continue;
+        lines_json(&line, &s->in, text, &err);
+        start(s, line, &err);
+    }
+    return true;
+}
+
 static int serve_lines(struct stream *s)
 {
     struct engine_event ev[LIMIT_PARALLEL];
@@ -268,11 +342,7 @@ static int serve_lines(struct stream *s)
     int code = EXIT_OK;
 
     while (!code && (more || s->n > 0) && !session_interrupted()) {
-        struct slice line;
-        enum lines_got got = LINES_NONE_YET;
-        while (more && s->n < s->cap && (got = lines_next(&s->in, s->n == 0, &line)) == LINES_LINE)
-            if (line.n) start(s, line);
-        if (got == LINES_END) more = false;
+        more = more && read_lines(s);
         int n = engine_poll(s->e, ev, LIMIT_PARALLEL);
         for (int i = 0; i < n; i++)
             take_event(s, &ev[i]);
@@ -321,13 +391,14 @@ int run_jsonl(const struct options *o, const struct engine_opts *eo)
     session_plan(&planned, o, m);
     planned.max_waiting = o->queue;
     if ((code = session_open_draft(&planned, o))) goto out;
-    if (engine_open(&s.e, m, &planned, &err)) code = cmd_fail(&err);
+    if (engine_open(&s.e, m, &planned, &err)) code = cmd_fail_engine(&err);
     else code = serve_lines(&s);
 out:
     while (s.n-- > 0)
         entry_fini(&s.ring[(s.first + s.n) % s.cap]);
     brrr_engine_close(s.e);
     lines_fini(&s.in);
+    json_decref(s.held);
     free(s.ring);
     free(s.gen);
     free(s.base);

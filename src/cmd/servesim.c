@@ -268,7 +268,7 @@ static int open_bench(struct servesim *s, const struct options *o)
     s->b.planned = session_plan(&s->b.eo, o, s->b.m);
     model_profile_kv(s->b.m->model, s->b.eo.kv_type, s->b.profile, sizeof(s->b.profile));
     eo = s->b.eo;
-    if (engine_opts_settle(&eo, s->b.m, &err)) return cmd_fail(&err);
+    if (engine_opts_settle(&eo, s->b.m, &err)) return cmd_fail_engine(&err);
     s->b.eo.n_threads = eo.n_threads;
     s->b.eo.n_threads_decode = eo.n_threads_decode;
     s->b.eo.chunk = eo.chunk;
@@ -308,7 +308,7 @@ int servesim(const struct options *o)
     session_catch_interrupt();
     enum brrr_status st = all_runs(s, &q, &text, &err);
     if (s->b.interrupted) code = session_terminated() ? EXIT_TERM : EXIT_INT;
-    else if (st) code = cmd_fail(&err);
+    else if (st) code = cmd_fail_engine(&err);
     if (s->n_run > 0 && s->run[0].wall > 0) {
         written = print(s);
         if (written == EXIT_OK && o->plots) written = servesim_plot(s, o->plots);

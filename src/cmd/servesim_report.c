@@ -216,8 +216,9 @@ static void print_run_notes(const struct sim_run *run, const char *end)
     printf("%s: up to %d sequences of %d tokens in %.0f MiB of cache, %.0f if each reserved all of "
            "them; ",
            run->name, run->eo.n_parallel, run->eo.ctx, m->kv_budget / (1 << 20), m->reserved_seqs);
-    printf("of what was in use %.1f %% held no token, sharing saved %.1f %%%s\n",
-           100 * m->kv_tail_share, 100 * m->kv_saved_share, end);
+    printf("of what was in use %.1f %% held no token (%.1f %% of what each sequence had), sharing "
+           "saved %.1f %%%s\n",
+           100 * m->kv_tail_share, 100 * m->kv_tail_seq_share, 100 * m->kv_saved_share, end);
     if (m->could_tokens > 0)
         printf("%s: of %.0f tokens that earlier requests had computed %.1f %% were found%s\n",
                run->name, m->could_tokens, 100 * m->hit_share, end);
@@ -327,6 +328,20 @@ static json_t *json_requests(const struct sim_run *run)
     return a;
 }
 
+static json_t *json_steps(const struct sim_run *run, const struct bench *b)
+{
+    json_t *a = json_array();
+
+    for (size_t i = 0; i < run->n_step; i++) {
+        const struct metric_step *x = &run->step[i];
+        json_array_append_new(
+            a, json_pack("{s:f, s:f, s:f, s:i, s:i}", "at", x->t0, "time_s", metric_step_seconds(x),
+                         "bound_s", machine_step_seconds(&b->limits, &x->work), "prompt_rows",
+                         x->n_prompt, "decode_rows", x->n_decode + x->n_draft));
+    }
+    return a;
+}
+
 static json_t *json_kinds(const struct sim_run *run, const struct bench *b)
 {
     json_t *o = json_object();
@@ -367,8 +382,8 @@ static json_t *json_run(const struct sim_run *run, const struct bench *b)
         json_object_set_new(o, times[k].json, bench_json_stat(times_of(run, k)));
     json_object_set_new(o, "kinds", json_kinds(run, b));
     json_object_set_new(o, "raw",
-                        json_pack("{s:o, s:o}", "itl_s", bench_json_raw(&run->itl_s), "requests",
-                                  json_requests(run)));
+                        json_pack("{s:o, s:o, s:o}", "itl_s", bench_json_raw(&run->itl_s),
+                                  "requests", json_requests(run), "steps", json_steps(run, b)));
     return o;
 }
 

@@ -185,7 +185,8 @@ static void add_phases(struct sim_run *run)
 static void add_steps(struct sim_run *run, const struct bench *b)
 {
     struct sim_sum *s = &run->sum;
-    double running = 0, used = 0, tail = 0, alone = 0, rows = 0, most = 0, bound = 0;
+    double running = 0, used = 0, tail = 0, alone = 0, tail_alone = 0, rows = 0, most = 0,
+           bound = 0;
 
     for (size_t i = 0; i < run->n_step; i++) {
         const struct metric_step *x = &run->step[i];
@@ -195,6 +196,7 @@ static void add_steps(struct sim_run *run, const struct bench *b)
         used += (double)x->kv_used * t;
         tail += (double)x->kv_tail * t;
         alone += (double)x->kv_alone * t;
+        tail_alone += (double)x->kv_tail_alone * t;
         rows += x->n_prompt + x->n_decode + x->n_draft;
         most = MAX(most, (double)x->kv_used);
         s->running_most = MAX(s->running_most, x->n_running);
@@ -211,6 +213,7 @@ static void add_steps(struct sim_run *run, const struct bench *b)
     s->kv_used_mean = used / s->step_s / (double)run->kv.budget;
     s->kv_used_most = most / (double)run->kv.budget;
     s->kv_tail_share = tail / used;
+    s->kv_tail_seq_share = tail_alone / alone;
     s->kv_saved_share = 1 - used / alone;
 }
 

@@ -15,6 +15,8 @@ enum { ARRIVAL, PROMPT, OUTPUT, PREFIX, N_PREFIX, USER, FIELDS, REQUIRED = PREFI
 
 static const double LIMIT_ARRIVAL = 1e7; /* seconds: four months */
 
+enum { LINE_BYTES = 4096 }; /* of a request; as JSON it takes some fifty times that */
+
 static const struct field {
     const char *name;
     double least, most;
@@ -191,7 +193,10 @@ enum brrr_status simload_read(struct simload *l, const char *name, struct slice 
         struct slice s = next_line(&text);
         rd.line++;
         if (s.n == 0 || s.p[0] == '#') continue;
-        st = (s.p[0] == '{' ? read_json : read_csv)(&rd, s, err);
+        if (s.n > LINE_BYTES)
+            st = fail(err, BRRR_E_FORMAT, "%s line %d: %zu bytes, a request has at most %d", name,
+                      rd.line, s.n, LINE_BYTES);
+        else st = (s.p[0] == '{' ? read_json : read_csv)(&rd, s, err);
     }
     if (!st && l->n == 0) st = fail(err, BRRR_E_FORMAT, "%s: no requests", name);
     if (st) simload_free(l);

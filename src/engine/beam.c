@@ -12,6 +12,15 @@ static int room_for(const struct request *r)
     return MAX(r->limit - r->n_prompt, 1);
 }
 
+size_t beams_bytes(const struct request *r)
+{
+    const struct beams *b = NULL; /* for the sizes */
+
+    return (size_t)room_for(r) * (sizeof(*b->done->id) + sizeof(*b->done->logprob)) +
+           2 * sizeof(*b->next) + sizeof(*b->done) + sizeof(*b->move) + sizeof(*b->first) +
+           sizeof(*b->taken);
+}
+
 enum brrr_status beams_new(struct beams **out, const struct request *r, struct brrr_error *err)
 {
     struct beams *b = calloc(1, sizeof(*b));

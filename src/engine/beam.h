@@ -50,6 +50,8 @@ struct beams {
     int *taken;             /* [width] by sequence: candidates that were taken */
 };
 
+/* Memory that beams_new() takes for each beam. */
+size_t beams_bytes(const struct request *r);
 enum brrr_status beams_new(struct beams **out, const struct request *r, struct brrr_error *err);
 void beams_free(struct beams *b, const struct request *r); /* NULL is allowed */
 

@@ -55,8 +55,8 @@ static void branch(struct brrr_engine *e, struct seq *from, struct seq *q)
     slots_take(e, q, slot);
 }
 
-/* The prompt has been read: all answers begin, from the same logits. */
-static void release_held(struct brrr_engine *e, struct seq *first, const float *logits)
+/* The prompt has been read: all answers begin. */
+static void release_held(struct brrr_engine *e, struct seq *first)
 {
     struct request *r = first->r;
 
@@ -64,7 +64,6 @@ static void release_held(struct brrr_engine *e, struct seq *first, const float *
         struct seq *q = &r->seq[i];
         q->held = false;
         r->n_held--;
-        seq_draw(q, e->sampler[0], logits, 0);
         take(e, q, 0);
         if (q->finish) slots_retire(e, q);
         else branch(e, first, q);
@@ -101,7 +100,7 @@ static void commit_beams(struct brrr_engine *e, struct request *r)
     slots_show(e, r);
 }
 
-void commit_token(struct brrr_engine *e, struct seq *q, const float *logits)
+void commit_token(struct brrr_engine *e, struct seq *q)
 {
     if (q->r->beams) {
         commit_beams(e, q->r);
@@ -111,7 +110,7 @@ void commit_token(struct brrr_engine *e, struct seq *q, const float *logits)
     while (n < q->n_drawn && !q->finish)
         take(e, q, n++);
     guess_verified(e, q, n);
-    release_held(e, q, logits);
+    release_held(e, q);
     if (q->finish) slots_retire(e, q);
 }
 

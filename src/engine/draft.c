@@ -11,6 +11,7 @@
 enum {
     NGRAM = 4,      /* the longest that is looked up                              */
     MATCH_MAX = 32, /* how far back a match is followed: longer ones are as good  */
+    FEED = 4096,    /* tokens that are looked at in one call                      */
 };
 
 struct draft_shared {
@@ -35,6 +36,7 @@ struct draft {
 };
 
 struct draft_ops {
+    size_t (*bytes)(int cap);
     enum brrr_status (*init)(struct draft *d, struct brrr_error *err);
     void (*feed)(struct draft *d, const int32_t *id, int n);
     int (*guess)(struct draft *d, const int32_t *id, int n, int32_t *out, int cap, int *match);
@@ -42,16 +44,28 @@ struct draft_ops {
 
 /* --- ngram --- */
 
-static enum brrr_status ngram_init(struct draft *d, struct brrr_error *err)
+static size_t ngram_slots(int cap)
 {
     size_t slots = 8;
 
-    while (slots < 2 * (size_t)d->cap)
+    while (slots < 2 * (size_t)cap)
         slots *= 2;
+    return slots;
+}
+
+static size_t ngram_bytes(int cap)
+{
+    return NGRAM * ngram_slots(cap) * sizeof(int32_t);
+}
+
+static enum brrr_status ngram_init(struct draft *d, struct brrr_error *err)
+{
+    size_t slots = ngram_slots(d->cap);
+
     d->mask = slots - 1;
     d->key = hash_key();
     for (int k = 0; k < NGRAM; k++) {
-        d->place[k] = calloc(slots, sizeof(*d->place[k]));
+        d->place[k] = calloc(d->mask + 1, sizeof(*d->place[k]));
         if (!d->place[k])
             return fail(err, BRRR_E_NOMEM, "no memory to look up %d tokens for guesses", d->cap);
     }
@@ -95,7 +109,7 @@ static int ngram_guess(struct draft *d, const int32_t *id, int n, int32_t *out, 
     return 0;
 }
 
-static const struct draft_ops ngram_ops = { ngram_init, ngram_feed, ngram_guess };
+static const struct draft_ops ngram_ops = { ngram_bytes, ngram_init, ngram_feed, ngram_guess };
 
 /* --- suffix --- */
 
@@ -143,7 +157,8 @@ static int suffix_guess_best(struct draft *d, const int32_t *id, int n, int32_t 
     return at.len > 0 ? suffix_guess(s, at, out, cap) : 0;
 }
 
-static const struct draft_ops suffix_ops = { suffix_init, suffix_feed_own, suffix_guess_best };
+static const struct draft_ops suffix_ops = { suffix_bytes, suffix_init, suffix_feed_own,
+                                             suffix_guess_best };
 
 enum brrr_status draft_shared_new(struct draft_shared **out, int n_token, struct brrr_error *err)
 {
@@ -209,6 +224,18 @@ enum draft_kind draft_find(const char *name)
     return (enum draft_kind)k;
 }
 
+static int cap_of(int n_token)
+{
+    return MIN(n_token, LIMIT_DRAFT_INDEX);
+}
+
+size_t draft_bytes(enum draft_kind k, int n_token)
+{
+    const struct draft_ops *ops = drafters[k].ops;
+
+    return ops ? sizeof(struct draft) + ops->bytes(cap_of(n_token)) : 0;
+}
+
 enum brrr_status draft_new(struct draft **out, enum draft_kind k, int n_token,
                            const struct draft_shared *shared, struct brrr_error *err)
 {
@@ -219,7 +246,7 @@ enum brrr_status draft_new(struct draft **out, enum draft_kind k, int n_token,
     if (!drafters[k].ops) return BRRR_OK;
     if (!(d = calloc(1, sizeof(*d)))) return fail(err, BRRR_E_NOMEM, "no memory for guesses");
     d->ops = drafters[k].ops;
-    d->cap = MIN(n_token, LIMIT_DRAFT_INDEX);
+    d->cap = cap_of(n_token);
     d->shared = shared;
     if ((st = d->ops->init(d, err))) {
         draft_free(d);
@@ -242,7 +269,8 @@ int draft_guess(struct draft *d, const int32_t *id, int n, int32_t *out, int cap
 {
     *match = 0;
     if (n > d->cap) return 0; /* longer than anything that is remembered */
-    if (n > d->n) d->ops->feed(d, id, n);
-    d->n = n;
-    return n > 0 && cap > 0 ? d->ops->guess(d, id, n, out, cap, match) : 0;
+    int to = MIN(n, d->n + FEED);
+    if (to > d->n) d->ops->feed(d, id, to);
+    d->n = to;
+    return n > 0 && to == n && cap > 0 ? d->ops->guess(d, id, n, out, cap, match) : 0;
 }

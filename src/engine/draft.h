@@ -43,6 +43,8 @@ void draft_shared_learn(struct draft_shared *s, const int32_t *id, int n);
 /* The guesses for one sequence. */
 struct draft;
 
+/* Memory that draft_new() takes, about. */
+size_t draft_bytes(enum draft_kind k, int n_token);
 /* n_token: as many as the sequence can come to. shared: NULL for one that learns from itself only;
  * it must stay as long. DRAFT_NONE: *out is NULL. */
 enum brrr_status draft_new(struct draft **out, enum draft_kind k, int n_token,
@@ -52,7 +54,8 @@ void draft_free(struct draft *d); /* NULL is allowed */
 /*
  * The sequence has these n tokens, and at each call the ones of the last call and more.
  * Writes at most cap guesses of what follows to `out` and returns how many; *match: so many tokens
- * at the end of the sequence stood before the place that the guess is from.
+ * at the end of the sequence stood before the place that the guess is from. A long prompt is looked
+ * at in parts, so that no step waits for all of it: there is no guess before the last part.
  */
 int draft_guess(struct draft *d, const int32_t *id, int n, int32_t *out, int cap, int *match);
 

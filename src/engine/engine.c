@@ -83,8 +83,9 @@ static enum brrr_status check_memory(const struct engine_opts *o, const struct h
     if (o->kv_bytes == 0) return BRRR_OK;
     if (kvpool_bytes(hp, &k) > o->kv_bytes)
         return fail(err, BRRR_E_LIMIT,
-                    "a sequence of %d tokens takes %zu KiB of KV cache, --kv-memory allows %zu KiB",
-                    o->ctx, kvpool_bytes(hp, &k) >> 10, o->kv_bytes >> 10);
+                    "a sequence of %d tokens takes %zu bytes of KV cache, --kv-memory allows %zu: "
+                    "%zu at least, or a smaller --ctx-size",
+                    o->ctx, kvpool_bytes(hp, &k), o->kv_bytes, kvpool_bytes(hp, &k));
     if (o->kv_bytes > available)
         return fail(err, BRRR_E_NOMEM,
                     "--kv-memory asks for %zu MiB of KV cache, %zu MiB of memory are available",
@@ -347,8 +348,7 @@ static void append(struct brrr_engine *e, struct request *r)
     e->request_bytes += r->bytes;
     e->n_alive++;
     e->n_waiting++;
-    r->seq[0].n_match =
-        kvpool_match(e->kv, r->seq[0].id, r->n_prompt, r->salt, &r->seq[0].n_shared);
+    slots_match(e, &r->seq[0]);
     *e->tail = &r->seq[0];
     e->tail = &r->seq[0].next;
 }
@@ -375,7 +375,7 @@ static enum brrr_status check_width(const struct brrr_engine *e, const struct en
 static enum brrr_status check_queue(const struct brrr_engine *e, const struct engine_request *q,
                                     struct brrr_error *err)
 {
-    size_t bytes = request_bytes(q, e->o.ctx), all;
+    size_t bytes = request_bytes(q, e->m, &e->o), all;
 
     if (e->n_alive >= most_alive(e))
         return fail(err, BRRR_E_LIMIT,
@@ -387,6 +387,12 @@ static enum brrr_status check_queue(const struct brrr_engine *e, const struct en
                     "the request takes %zu MiB beside %zu MiB of others; %d MiB are possible",
                     bytes >> 20, e->request_bytes >> 20, LIMIT_QUEUE_BYTES >> 20);
     return BRRR_OK;
+}
+
+bool engine_has_place(const struct brrr_engine *e, const struct engine_request *q)
+{
+    return !e->first || request_bytes(q, e->m, &e->o) > (size_t)LIMIT_QUEUE_BYTES ||
+           check_queue(e, q, NULL) == BRRR_OK;
 }
 
 static enum brrr_status take_in(struct brrr_engine *e, const struct engine_request *q, uint64_t *id,

@@ -100,6 +100,8 @@ enum brrr_status engine_open(struct brrr_engine **out, const struct brrr_model *
 /* Copies what it needs and takes all memory that the request will need. */
 enum brrr_status engine_submit(struct brrr_engine *e, const struct engine_request *q, uint64_t *id,
                                struct brrr_error *err);
+/* False: engine_submit() would refuse it for what others take, not for what it is. */
+bool engine_has_place(const struct brrr_engine *e, const struct engine_request *q);
 void engine_cancel(struct brrr_engine *e, uint64_t id);
 /* As brrr_engine_poll(). */
 int engine_poll(struct brrr_engine *e, struct engine_event *ev, int cap);

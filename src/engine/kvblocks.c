@@ -141,8 +141,8 @@ bool kvblocks_must_evict(const struct kvblocks *b, enum kv_kind want, enum kv_ki
     /* KV_SHARED last, when it is known how many have it. */
     for (int i = KV_OWNERS - 1; i >= 0; i--) {
         size_t held = b->owner[i].held;
-        enum kv_kind its_kind;
-        int32_t its;
+        enum kv_kind its_kind = KV_FULL;
+        int32_t its = -1;
         if (held == 0) continue;
         if (i == KV_SHARED) held /= MAX(n, 1);
         n++;
@@ -154,6 +154,25 @@ bool kvblocks_must_evict(const struct kvblocks *b, enum kv_kind want, enum kv_ki
         *block = its;
     }
     return first != UINT64_MAX;
+}
+
+static void map_block(const struct kvblock *x, struct kv_map *m, struct kv_cell *c)
+{
+    if (x->refs > 1) c->shared++, m->n_shared++;
+    else if (x->refs == 1) c->used++, m->n_used++;
+    else if (x->node >= 0) c->cached++, m->n_cached++;
+}
+
+void kvblocks_map(const struct kvblocks *b, enum kv_kind kind, struct kv_map *out)
+{
+    const struct kvblocks_kind *k = &b->kind[kind];
+
+    *out = (struct kv_map){ .n_block = k->n, .per = 1 };
+    if (k->n == 0) return;
+    out->per = (k->n + KV_CELLS - 1) / KV_CELLS;
+    out->n_cell = (k->n + out->per - 1) / out->per;
+    for (int i = 0; i < k->n; i++)
+        map_block(&k->block[i], out, &out->cell[i / out->per]);
 }
 
 /* A block of one kind makes room for one of another: its pages go back. */

@@ -68,6 +68,18 @@ enum brrr_status kvblocks_init(struct kvblocks *b, const size_t bytes[KV_KINDS],
 void kvblocks_ahead(struct kvblocks *b, size_t bytes);
 void kvblocks_fini(struct kvblocks *b); /* zeroed is allowed */
 
+/* A picture of one kind's blocks, in the order of their numbers: each cell stands for `per` of them
+ * (the last for those that are left) and says how many are used by one, shared, cached. */
+enum { KV_CELLS = 2048 };
+struct kv_map {
+    int n_block, per, n_cell;       /* n_block 0: the model has no layer of this kind */
+    int n_used, n_shared, n_cached; /* over all; n_used without the shared ones       */
+    struct kv_cell {
+        int32_t used, shared, cached;
+    } cell[KV_CELLS];
+};
+void kvblocks_map(const struct kvblocks *b, enum kv_kind kind, struct kv_map *out);
+
 /* Bytes that can still come into use, cached ones given up. */
 static inline size_t kvblocks_room(const struct kvblocks *b)
 {

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -19,6 +20,8 @@ enum {
     TOUCHES = 256, /* uses that wait to be noted in the file                       */
     LOOK = 64,     /* records that are read at once at start                       */
     RETRY = 32,    /* reading that does not pay is tried once in so many times     */
+    AHEAD = 1024,  /* blocks that wait to be fetched                               */
+    NICE = 10,     /* of the writer                                                */
 };
 
 static const double CLOSE_S = 5; /* what is queued at the end may take so long */
@@ -48,9 +51,10 @@ struct kvdisk {
     uint8_t *staging; /* [payload_bytes], the writer's */
 
     pthread_mutex_t lock; /* of all that follows                      */
-    pthread_cond_t work, moved;
-    pthread_t writer;
-    bool running, stop, copying, busy;
+    pthread_cond_t work, moved, expected;
+    pthread_t writer, reader;
+    bool writes, reads; /* the threads are there */
+    bool stop, copying, busy;
     bool no_write, no_read;
 
     int n_slot, n_live, n_fresh; /* slots; of them live; n_fresh: the rest was never used  */
@@ -64,6 +68,8 @@ struct kvdisk {
     int first_job, n_job;
     struct touch touch[TOUCHES];
     int n_touch;
+    int32_t ahead[AHEAD]; /* slots, a ring */
+    int first_ahead, n_ahead;
 
     struct brrr_error note;
     bool has_note;
@@ -237,6 +243,8 @@ static void *writer(void *arg)
 {
     struct kvdisk *d = arg;
 
+    /* Its time is nobody's loss: what it does not come to is computed once more, some day. */
+    setpriority(PRIO_PROCESS, (id_t)gettid(), NICE);
     pthread_mutex_lock(&d->lock);
     for (;;) {
         d->busy = d->n_job > 0 || d->n_touch > 0;
@@ -252,18 +260,49 @@ static void *writer(void *arg)
     return NULL;
 }
 
+/* --- the reader: what is expected is fetched into the system's cache, and not looked at --- */
+
+static void *reader(void *arg)
+{
+    struct kvdisk *d = arg;
+
+    pthread_mutex_lock(&d->lock);
+    while (!d->stop) {
+        if (d->n_ahead == 0) {
+            pthread_cond_wait(&d->expected, &d->lock);
+            continue;
+        }
+        int32_t slot = d->ahead[d->first_ahead];
+        d->first_ahead = (d->first_ahead + 1) % AHEAD;
+        d->n_ahead--;
+        pthread_mutex_unlock(&d->lock);
+        kvfile_expect(&d->f, slot);
+        pthread_mutex_lock(&d->lock);
+    }
+    pthread_mutex_unlock(&d->lock);
+    return NULL;
+}
+
 /* Signals are for the other threads; a file that may not grow is an error, not a signal. */
-static enum brrr_status start_writer(struct kvdisk *d, struct brrr_error *err)
+static enum brrr_status start_thread(pthread_t *thread, bool *running, void *(*run)(void *),
+                                     struct kvdisk *d, struct brrr_error *err)
 {
     sigset_t all, before;
 
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&d->writer, NULL, writer, d);
+    int error = pthread_create(thread, NULL, run, d);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (error) return fail(err, BRRR_E_IO, "cannot start a thread: %s", strerror(error));
-    d->running = true;
+    *running = true;
     return BRRR_OK;
+}
+
+static enum brrr_status start_threads(struct kvdisk *d, struct brrr_error *err)
+{
+    enum brrr_status st = start_thread(&d->writer, &d->writes, writer, d, err);
+
+    return st ? st : start_thread(&d->reader, &d->reads, reader, d, err);
 }
 
 /* --- open and close --- */
@@ -333,7 +372,8 @@ static enum brrr_status open_store(struct kvdisk *d, const struct kvdisk_opts *o
     size_t share = kvdir_share(&d->dir, name, o->bytes), head = kvfile_head_cost();
     d->n_slot = share < head ? 0 : (int)MIN((share - head) / cost, LIMIT_KVDISK);
     if (d->n_slot < 1)
-        return fail(err, BRRR_E_LIMIT, "%zu bytes are left to it, a block takes %zu", share, cost);
+        return fail(err, BRRR_E_LIMIT, "%zu bytes are left to it, the first block takes %zu", share,
+                    head + cost);
     if ((st = kvdir_store(&d->dir, name, d->fd, err))) return st;
     if ((st = kvfile_init(&d->f, &o->id, d->fd, o->io, &n, err))) return st;
     if ((st = take_tables(d, err))) return st;
@@ -360,8 +400,9 @@ enum brrr_status kvdisk_open(struct kvdisk **out, const struct kvdisk_opts *o,
     pthread_mutex_init(&d->lock, NULL);
     pthread_cond_init(&d->work, NULL);
     pthread_cond_init(&d->moved, NULL);
+    pthread_cond_init(&d->expected, NULL);
     st = open_store(d, o, &why);
-    if (!st) st = start_writer(d, &why);
+    if (!st) st = start_threads(d, &why);
     if (st) {
         kvdisk_close(d);
         return fail(err, st, "%s: %s", o->dir, why.text);
@@ -373,21 +414,22 @@ enum brrr_status kvdisk_open(struct kvdisk **out, const struct kvdisk_opts *o,
 void kvdisk_close(struct kvdisk *d)
 {
     if (!d) return;
-    if (d->running) {
-        bool done = kvdisk_flush(d, CLOSE_S);
-        pthread_mutex_lock(&d->lock);
-        if (!done) d->n_job = d->n_touch = 0;
-        d->stop = true;
-        pthread_cond_signal(&d->work);
-        pthread_mutex_unlock(&d->lock);
-        pthread_join(d->writer, NULL);
-    }
+    bool done = !d->writes || kvdisk_flush(d, CLOSE_S);
+    pthread_mutex_lock(&d->lock);
+    if (!done) d->n_job = d->n_touch = 0;
+    d->stop = true;
+    pthread_cond_signal(&d->work);
+    pthread_cond_signal(&d->expected);
+    pthread_mutex_unlock(&d->lock);
+    if (d->writes) pthread_join(d->writer, NULL);
+    if (d->reads) pthread_join(d->reader, NULL);
     for (int i = 0; i < 2; i++)
         if (d->fd[i] >= 0) close(d->fd[i]);
     kvdir_close(&d->dir);
     pthread_mutex_destroy(&d->lock);
     pthread_cond_destroy(&d->work);
     pthread_cond_destroy(&d->moved);
+    pthread_cond_destroy(&d->expected);
     free(d->entry);
     free(d->head);
     free(d->staging);
@@ -462,12 +504,22 @@ bool kvdisk_has(struct kvdisk *d, struct prefix_key key)
     return has;
 }
 
-void kvdisk_expect(struct kvdisk *d, struct prefix_key key)
+/* By the last times, as far as both are known. */
+static bool is_faster(const struct kvdisk *d, double compute_s)
+{
+    return compute_s <= 0 || d->s_per_block <= compute_s;
+}
+
+bool kvdisk_expect(struct kvdisk *d, struct prefix_key key, double compute_s)
 {
     pthread_mutex_lock(&d->lock);
-    int32_t i = find(d, key);
+    int32_t i = d->no_read || !is_faster(d, compute_s) ? -1 : find(d, key);
+    if (i >= 0 && d->n_ahead < AHEAD) {
+        d->ahead[(d->first_ahead + d->n_ahead++) % AHEAD] = i;
+        pthread_cond_signal(&d->expected);
+    }
     pthread_mutex_unlock(&d->lock);
-    if (i >= 0) kvfile_expect(&d->f, i);
+    return i >= 0;
 }
 
 /* What reading a block came to; with the lock held. */
@@ -509,8 +561,7 @@ bool kvdisk_read(struct kvdisk *d, const struct kvfile_what *what, uint8_t *cons
 
 bool kvdisk_pays(struct kvdisk *d, double compute_s)
 {
-    if (compute_s <= 0 || d->s_per_block <= compute_s) return true;
-    return d->n_asked++ % RETRY == RETRY - 1;
+    return is_faster(d, compute_s) || d->n_asked++ % RETRY == RETRY - 1;
 }
 
 bool kvdisk_note(struct kvdisk *d, struct brrr_error *note)

@@ -13,11 +13,12 @@
  * kvdisk_let_go() takes the job back; a step never waits for the disk, at most
  * for the copy of one block. What does not fit into the queue is not written.
  *
- * Reading is the engine's: straight into a block, checksums compared before it is used. Every
+ * Reading is the engine's: straight into a block, checksums compared before it is used. While what
+ * needs them waits, another thread has the system fetch its blocks, so that this is a copy. Every
  * failure ends in "it is not there", and the block is computed. An error of the system
  * turns writing (or reading) off for good; kvdisk_note() has one line about it.
  *
- * Owned by: the engine's thread; the writer shares the index under a lock. No allocation after
+ * Owned by: the engine's thread; its two threads share the index under a lock. No allocation after
  * kvdisk_open().
  */
 #ifndef ENGINE_KVDISK_H
@@ -59,8 +60,9 @@ void kvdisk_offer(struct kvdisk *d, const struct kvfile_what *what,
 void kvdisk_let_go(struct kvdisk *d, const uint8_t *mem);
 /* A block of this name seems to be there. */
 bool kvdisk_has(struct kvdisk *d, struct prefix_key key);
-/* The system may fetch it ahead. */
-void kvdisk_expect(struct kvdisk *d, struct prefix_key key);
+/* The system fetches it ahead; false: it is not there, or faster computed in `compute_s` seconds.
+ */
+bool kvdisk_expect(struct kvdisk *d, struct prefix_key key, double compute_s);
 /* The kinds whose dst is not NULL; false: not there, and what dst holds is not defined. */
 bool kvdisk_read(struct kvdisk *d, const struct kvfile_what *what, uint8_t *const dst[KV_KINDS]);
 

@@ -13,6 +13,10 @@
 
 enum { VERSION = 1, ENDIAN = 0x01020304, PAGE = 4096, NAME_SEED = 0x6b76 };
 
+/* Linux fetches no more than a device's read-ahead for one advice, 128 KiB unless it was changed.
+ */
+enum { AHEAD = 128 << 10 };
+
 static const uint64_t HEAD_MAGIC = 0x0a766b7272726221u, REC_MAGIC = 0x636572766b727262u;
 
 /* The first page of NAME.idx. */
@@ -252,5 +256,8 @@ enum kvfile_got kvfile_read(const struct kvfile *f, int slot, const struct kvfil
 
 void kvfile_expect(const struct kvfile *f, int slot)
 {
-    posix_fadvise(f->data_fd, data_at(f, slot), (off_t)f->payload_bytes, POSIX_FADV_WILLNEED);
+    off_t at = data_at(f, slot), end = at + (off_t)f->payload_bytes;
+
+    for (; at < end; at += AHEAD)
+        posix_fadvise(f->data_fd, at, MIN(end - at, AHEAD), POSIX_FADV_WILLNEED);
 }

@@ -20,6 +20,7 @@ struct slot {
     struct prefix_key last; /* of the last published block, or the root */
     int n_published;        /* blocks                                   */
     int n_block;            /* entries of its tables that may be in use */
+    int n;                  /* positions that hold something            */
     uint64_t user;
 };
 
@@ -343,6 +344,7 @@ static void adopt(struct kvpool *p, int slot, const int32_t *token, const struct
         s->last = x->key;
     }
     s->n_published = f->n / KV_BLOCK;
+    s->n = f->n;
 }
 
 /* A block of a table that others read too, or that has a name: the slot gets a copy. */
@@ -392,21 +394,45 @@ static int reachable(const struct kvpool *p, const int32_t *token, int n, uint64
     return b;
 }
 
-/* Kinds (bits) of block b of a slot that are needed and not in memory; those that are get a user,
- * so that reading others does not push them out. */
-static unsigned hold(struct kvpool *p, int slot, int32_t node, int b, int last)
+/* Kinds (bits) of block b of the first `last` ones that are needed and not in memory. */
+static unsigned missing(const struct kvpool *p, int32_t node, int b, int last)
 {
-    unsigned missing = 0;
+    unsigned kinds = 0;
 
     for (int k = 0; k < KV_KINDS; k++) {
         if (!has_kind(p, k)) continue;
         if (k == KV_WINDOW && b < first_in_window(p, last * KV_BLOCK)) continue;
-        int32_t x = node >= 0 ? prefix_node(p->prefix, node)->block[k] : -1;
-        if (x < 0) missing |= 1u << k;
-        if (x < 0) continue;
+        if (node < 0 || prefix_node(p->prefix, node)->block[k] < 0) kinds |= 1u << k;
+    }
+    return kinds;
+}
+
+/* What of a block is in memory gets a user, so that reading others does not push it out. */
+static void hold(struct kvpool *p, int slot, int32_t node, int b, int last)
+{
+    for (int k = 0; node >= 0 && k < KV_KINDS; k++) {
+        int32_t x = prefix_node(p->prefix, node)->block[k];
+        if (x < 0 || (k == KV_WINDOW && b < first_in_window(p, last * KV_BLOCK))) continue;
         share(p, slot, k, b, x);
     }
-    return missing;
+}
+
+bool kvpool_expect(struct kvpool *p, const int32_t *token, int n, uint64_t salt)
+{
+    bool any = false;
+
+    if (!p->prefix || !p->o.disk) return false;
+    struct prefix_key key = prefix_root(p->prefix, salt);
+    int last = reachable(p, token, n - 1, salt);
+    for (int b = 0; b < last; b++) {
+        const int32_t *t = token + (size_t)b * KV_BLOCK;
+        int32_t node = prefix_find(p->prefix, key, t);
+        key = prefix_key(p->prefix, key, t);
+        if (!missing(p, node, b, last)) continue;
+        if (!kvdisk_expect(p->o.disk, key, p->block_s)) break;
+        any = true;
+    }
+    return any;
 }
 
 /* The kinds of one block from disk, under its name. False: not there, or no room. */
@@ -449,10 +475,12 @@ static void fetch(struct kvpool *p, int slot, const int32_t *token, int n, uint6
         memcpy(what.token, token + (size_t)b * KV_BLOCK, sizeof(what.token));
         what.before = what.key;
         what.key = prefix_key(p->prefix, what.before, what.token);
-        unsigned missing = hold(p, slot, prefix_find(p->prefix, what.before, what.token), b, last);
-        if (!missing || !kvdisk_has(p->o.disk, what.key)) continue;
+        int32_t node = prefix_find(p->prefix, what.before, what.token);
+        unsigned kinds = missing(p, node, b, last);
+        hold(p, slot, node, b, last);
+        if (!kinds || !kvdisk_has(p->o.disk, what.key)) continue;
         if (clock_now() - start > READ_S || !kvdisk_pays(p->o.disk, p->block_s)) break;
-        if (!read_block(p, slot, b, missing, &what)) break;
+        if (!read_block(p, slot, b, kinds, &what)) break;
     }
     kvpool_release(p, slot);
 }
@@ -564,6 +592,7 @@ bool kvpool_extend(struct kvpool *p, int slot, int from, int to)
             if (x < 0) put(p, slot, k, b, take(p, slot, (enum kv_kind)k));
             else if (!may_write(p, k, x)) own(p, slot, (enum kv_kind)k, b);
         }
+    p->slot[slot].n = to;
     return true;
 }
 
@@ -571,6 +600,7 @@ void kvpool_fork(struct kvpool *p, int from, int to, int n)
 {
     assert(n >= p->slot[from].n_published * KV_BLOCK);
     p->slot[to] = p->slot[from];
+    p->slot[to].n = n;
     for (int k = 0; k < KV_KINDS; k++)
         for (int b = 0; has_kind(p, k) && b < blocks_for(n); b++) {
             int32_t x = p->table[k][from][b];
@@ -586,6 +616,7 @@ void kvpool_truncate(struct kvpool *p, int slot, int n)
         for (int b = p->slot[slot].n_block - 1; has_kind(p, k) && b >= blocks_for(n); b--)
             give(p, slot, k, b);
     p->slot[slot].n_block = MIN(p->slot[slot].n_block, blocks_for(n));
+    p->slot[slot].n = MIN(p->slot[slot].n, n);
 }
 
 void kvpool_release(struct kvpool *p, int slot)
@@ -605,6 +636,31 @@ void kvpool_room(const struct kvpool *p, size_t *room, size_t *block_bytes)
         *block_bytes += p->blocks.kind[k].bytes;
 }
 
+/* True for one of the slots that have a block at this place. */
+static bool counts_for(const struct kvpool *p, int slot, int kind, int logical)
+{
+    int32_t x = p->table[kind][slot][logical];
+
+    if (p->blocks.kind[kind].block[x].refs == 1) return true;
+    for (int i = 0; i < slot; i++)
+        if (p->table[kind][i][logical] == x) return false;
+    return true;
+}
+
+/* What of the last blocks of all slots holds nothing. */
+static void count_tails(const struct kvpool *p, struct kvpool_stats *out)
+{
+    for (int i = 0; i < p->o.n_slot; i++) {
+        int last = p->slot[i].n / KV_BLOCK, n = p->slot[i].n % KV_BLOCK;
+        for (int k = 0; n > 0 && k < KV_KINDS; k++) {
+            if (!has_kind(p, k) || p->table[k][i][last] < 0) continue;
+            size_t bytes = p->blocks.kind[k].bytes / KV_BLOCK * (size_t)(KV_BLOCK - n);
+            out->tail_alone += bytes;
+            if (counts_for(p, i, k, last)) out->tail += bytes;
+        }
+    }
+}
+
 void kvpool_stats(const struct kvpool *p, struct kvpool_stats *out)
 {
     *out = (struct kvpool_stats){ .budget = p->blocks.budget,
@@ -618,12 +674,19 @@ void kvpool_stats(const struct kvpool *p, struct kvpool_stats *out)
         out->n_cached += p->blocks.kind[k].n_cached;
         out->alone += p->blocks.kind[k].n_user * p->blocks.kind[k].bytes;
     }
+    count_tails(p, out);
+}
+
+void kvpool_map(const struct kvpool *p, enum kv_kind kind, struct kv_map *out)
+{
+    kvblocks_map(&p->blocks, kind, out);
 }
 
 int kvpool_n_used(const struct kvpool *p)
 {
-    struct kvpool_stats s;
+    int n = 0;
 
-    kvpool_stats(p, &s);
-    return s.n_used;
+    for (int k = 0; k < KV_KINDS; k++)
+        n += p->blocks.kind[k].n_used;
+    return n;
 }

@@ -19,6 +19,7 @@
 #ifndef ENGINE_KVPOOL_H
 #define ENGINE_KVPOOL_H
 
+#include "engine/kvblocks.h"
 #include "model/model.h"
 
 struct kvdisk;
@@ -39,6 +40,7 @@ struct kvpool_opts {
 struct kvpool_stats {
     size_t budget, used, cached; /* bytes                                           */
     size_t alone;                /* as used, each block counted for every sequence that has it */
+    size_t tail, tail_alone;     /* of used and of alone: places behind the ends of sequences  */
     int n_used, n_cached;        /* blocks, over all kinds                          */
     uint64_t evicted;            /* cached blocks given up, since the start         */
     uint64_t copied;             /* blocks copied because others read them, or more */
@@ -85,6 +87,9 @@ void kvpool_truncate(struct kvpool *p, int slot, int n);
 /* Give all blocks of a slot back. */
 void kvpool_release(struct kvpool *p, int slot);
 
+/* These tokens will be a sequence soon: what of them is on disk, and worth it, is fetched ahead.
+ * False: nothing is. */
+bool kvpool_expect(struct kvpool *p, const int32_t *token, int n, uint64_t salt);
 /* What computing one block takes, as far as it is known: blocks are not read from disk where that
  * takes longer. */
 void kvpool_pace(struct kvpool *p, double block_s);
@@ -92,6 +97,7 @@ void kvpool_pace(struct kvpool *p, double block_s);
 /* Bytes that can come into use, and bytes of a block, all kinds together. */
 void kvpool_room(const struct kvpool *p, size_t *room, size_t *block_bytes);
 void kvpool_stats(const struct kvpool *p, struct kvpool_stats *out);
+void kvpool_map(const struct kvpool *p, enum kv_kind kind, struct kv_map *out);
 /* Blocks in use over all kinds, for the balance that tests check. */
 int kvpool_n_used(const struct kvpool *p);
 

@@ -53,7 +53,7 @@ static void list_task(struct brrr_engine *e, struct sched_state *s, struct seq *
 static void match_again(struct brrr_engine *e, struct seq *q)
 {
     if (e->match_credit <= 0 || q->order < e->match_from) return;
-    q->n_match = kvpool_match(e->kv, q->id, q->n, q->r->salt, &q->n_shared);
+    slots_match(e, q);
     e->match_credit -= 1 + q->n_match / KV_BLOCK;
     e->match_from = q->order + 1;
 }
@@ -213,6 +213,16 @@ static const float *row_of(const struct brrr_engine *e, int row)
     return e->logits + (size_t)row * (size_t)e->m->model->hp.n_vocab;
 }
 
+/* Further answers to a prompt that was just read begin with the same logits. */
+static void draw_held(const struct brrr_engine *e, const struct seq *first, int worker,
+                      int n_workers)
+{
+    struct request *r = first->r;
+
+    for (int i = 1 + worker; r->n_held > 0 && i < r->n_seq; i += n_workers)
+        seq_draw(&r->seq[i], e->sampler[worker], row_of(e, first->out0), 0);
+}
+
 /* Every n-th sequence, from the worker's own on: each fills its own q->drawn. */
 static void draw_part(void *arg, int worker, int n_workers)
 {
@@ -220,13 +230,18 @@ static void draw_part(void *arg, int worker, int n_workers)
 
     for (int i = worker; i < e->n_out_seq; i += n_workers)
         seq_draw_all(e->out_seq[i], e->sampler[worker], row_of(e, e->out_seq[i]->out0));
+    for (int i = 0; i < e->n_out_seq; i++)
+        draw_held(e, e->out_seq[i], worker, n_workers);
 }
 
 /* A token for each sequence with logits. Who draws it changes no bit; one alone wakes nobody. */
 static void draw(struct brrr_engine *e, int n_workers)
 {
-    int n = MIN(MIN(n_workers, e->n_sampler), e->n_out_seq);
+    int n_seq = e->n_out_seq, n;
 
+    for (int i = 0; i < e->n_out_seq; i++)
+        n_seq += e->out_seq[i]->r->n_held;
+    n = MIN(MIN(n_workers, e->n_sampler), n_seq);
     if (n > 1) pool_run_n(e->pool, n, draw_part, e);
     else draw_part(e, 0, 1);
 }
@@ -234,28 +249,16 @@ static void draw(struct brrr_engine *e, int n_workers)
 /* What the step gave to whom: tokens that nobody had computed before, and the use of the cache. */
 static void charge(struct brrr_engine *e, int n_row)
 {
+    double worth = users_step(&e->users, n_row, e->now.phase_s[PHASE_MODEL]);
+
     for (int i = 0; i < e->o.n_parallel; i++) {
         struct seq *q = e->slot[i];
         if (!q || !runs(q)) continue;
         int held = (q->n_done + KV_BLOCK - 1) / KV_BLOCK - q->n_cached / KV_BLOCK;
-        users_charge(&e->users, q->r->user_index, MAX(q->n_done - q->n_paid, 0), n_row,
+        users_charge(&e->users, q->r->user_index, MAX(q->n_done - q->n_paid, 0), worth,
                      MAX(held, 0) / (double)e->n_kv_block);
         q->n_paid = MAX(q->n_paid, q->n_done);
     }
-}
-
-/* Places in the last blocks of all sequences that hold no token yet, in bytes. */
-static size_t tails(const struct brrr_engine *e)
-{
-    size_t room, block_bytes, n = 0;
-
-    kvpool_room(e->kv, &room, &block_bytes);
-    for (int i = 0; i < e->o.n_parallel; i++) {
-        const struct seq *q = e->slot[i];
-        if (!q || (q->r->beams && !q->live)) continue;
-        n += (size_t)(KV_BLOCK - q->n_done % KV_BLOCK) % KV_BLOCK;
-    }
-    return n * (block_bytes / KV_BLOCK);
 }
 
 /* Blocks that are full now get their names. */
@@ -287,7 +290,8 @@ static void measure(struct brrr_engine *e, const struct batch *b)
     s->kv_used = kv.used;
     s->kv_cached = kv.cached;
     s->kv_alone = kv.alone;
-    s->kv_tail = tails(e);
+    s->kv_tail = kv.tail;
+    s->kv_tail_alone = kv.tail_alone;
     s->work = machine_batch_work(e->m->model, &e->cost, b, e->o.kv_type);
 }
 
@@ -313,7 +317,7 @@ void loop_step(struct brrr_engine *e)
     publish(e, &b);
     spent_on(e, PHASE_CACHE, &t);
     for (int i = 0; i < e->n_out_seq; i++)
-        commit_token(e, e->out_seq[i], row_of(e, e->out_seq[i]->out0));
+        commit_token(e, e->out_seq[i]);
     spent_on(e, PHASE_COMMIT, &t);
     learn_pace(e, t - e->now.t0);
     measure(e, &b);

@@ -62,6 +62,12 @@ void engine_metrics(const struct brrr_engine *e, struct metrics *out)
     for (const struct seq *q = e->head; q; q = q->next)
         out->n_waiting++;
     kvpool_stats(e->kv, &out->kv);
+    if (e->disk) kvdisk_stats(e->disk, &out->disk);
+}
+
+void engine_kv_map(const struct brrr_engine *e, enum kv_kind kind, struct kv_map *out)
+{
+    kvpool_map(e->kv, kind, out);
 }
 
 int engine_steps(const struct brrr_engine *e, struct metric_step *out, int cap)

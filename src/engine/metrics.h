@@ -12,6 +12,7 @@
 #ifndef ENGINE_METRICS_H
 #define ENGINE_METRICS_H
 
+#include "engine/kvdisk.h"
 #include "engine/kvpool.h"
 #include "engine/machine.h"
 #include "engine/spec.h"
@@ -48,6 +49,7 @@ struct metric_step {
     size_t kv_used, kv_cached;       /* bytes, at its end                                   */
     size_t kv_alone;                 /* kv_used if nothing was shared                       */
     size_t kv_tail;                  /* of kv_used: places behind the last tokens of sequences */
+    size_t kv_tail_alone;            /* of kv_alone                                         */
     struct step_work work;
 };
 
@@ -56,8 +58,8 @@ enum metric_kind { METRIC_PREFILL, METRIC_DECODE, METRIC_MIXED, METRIC_KINDS };
 
 struct metrics {
     uint64_t n_submitted, n_refused, n_finished[METRIC_FINISH]; /* requests                */
-    uint64_t n_prompt, n_cached, n_made;                        /* tokens: of prompts that ended
-                                                                   being read, of them from the
+    uint64_t n_prompt, n_cached, n_made;                        /* tokens: of prompts that began,
+                                                                   each once; of them from the
                                                                    cache; made                */
     uint64_t n_drafted, n_accepted; /* guesses; by their place: spec                       */
     struct spec_stats spec;
@@ -69,11 +71,15 @@ struct metrics {
     struct step_work work;                       /* of all steps                          */
     int n_running, n_waiting;                    /* sequences                             */
     struct kvpool_stats kv;
+    struct kvdisk_stats disk; /* nothing where there is no disk tier */
 };
 
 void engine_metrics(const struct brrr_engine *e, struct metrics *out);
 /* The newest steps, at most cap, the oldest of them first; returns how many. */
 int engine_steps(const struct brrr_engine *e, struct metric_step *out, int cap);
+
+/* Which blocks of the cache are free, used, shared, cached. Walks all of them. */
+void engine_kv_map(const struct brrr_engine *e, enum kv_kind kind, struct kv_map *out);
 
 /* --- for the engine --- */
 

@@ -18,23 +18,40 @@ static int n_seq_of(const struct gen_params *g)
     return MAX(MAX(g->n_choices, g->best_of), g->beam_width);
 }
 
-/* Of each sequence its tokens, and where its events wait (a quiet request) what those will say. */
-size_t request_bytes(const struct engine_request *q, int ctx)
+/* All that follows from what was asked. */
+static void shape(struct request *r, const struct brrr_model *m, const struct engine_request *q,
+                  const struct engine_opts *o)
 {
-    const struct gen_params *g = q->gen;
-    size_t one = sizeof(int32_t), logprobs, all;
+    *r = (struct request){
+        .gen = *q->gen, .user = q->user, .salt = q->salt, .tag = q->tag, .user_index = -1
+    };
+    r->n_prompt = (int)q->n_prompt;
+    r->limit = request_limit(q, o->ctx);
+    r->n_seq = r->n_left = n_seq_of(&r->gen);
+    r->n_vocab = m->model->hp.n_vocab;
+    r->n_row = r->gen.beam_width > 0 ? 1 : 1 + o->draft_max;
+    r->n_held = r->gen.beam_width > 0 ? 0 : r->n_seq - 1;
+    r->quiet = r->n_seq > r->gen.n_choices || r->gen.beam_width > 0;
+}
 
-    if (g->best_of > g->n_choices || g->beam_width > 0) {
-        one += 2 * sizeof(float) + sizeof(int32_t);
-        if (!size_mul(&logprobs, (size_t)MAX(g->n_logprobs, 0), sizeof(struct sample_logprob)) ||
-            !size_add(&one, one, logprobs))
-            return SIZE_MAX;
-    }
-    if (!size_mul(&all, one, (size_t)MAX(request_limit(q, ctx), (int)q->n_prompt)) ||
-        !size_mul(&all, all, (size_t)n_seq_of(g)) ||
-        !size_add(&all, all, sizeof(struct request) + (size_t)n_seq_of(g) * sizeof(struct seq)))
-        return SIZE_MAX;
+static size_t bytes_of(const struct request *r, const struct brrr_model *m,
+                       const struct engine_opts *o)
+{
+    size_t one = seq_bytes(r, m), all;
+
+    if (r->n_row > 1 && !size_add(&one, one, draft_bytes(o->speculate, r->limit))) return SIZE_MAX;
+    if (r->gen.beam_width > 0 && !size_add(&one, one, beams_bytes(r))) return SIZE_MAX;
+    if (!size_mul(&all, one, (size_t)r->n_seq) || !size_add(&all, all, sizeof(*r))) return SIZE_MAX;
     return all;
+}
+
+size_t request_bytes(const struct engine_request *q, const struct brrr_model *m,
+                     const struct engine_opts *o)
+{
+    struct request r;
+
+    shape(&r, m, q, o);
+    return bytes_of(&r, m, o);
 }
 
 enum brrr_status request_new(struct request **out, const struct brrr_model *m,
@@ -46,19 +63,8 @@ enum brrr_status request_new(struct request **out, const struct brrr_model *m,
 
     *out = NULL;
     if (!r) return fail(err, BRRR_E_NOMEM, "no memory for a request of %zu tokens", q->n_prompt);
-    r->gen = *q->gen;
-    r->user = q->user;
-    r->salt = q->salt;
-    r->tag = q->tag;
-    r->n_prompt = (int)q->n_prompt;
-    r->limit = request_limit(q, o->ctx);
-    r->user_index = -1;
-    r->bytes = request_bytes(q, o->ctx);
-    r->n_seq = r->n_left = n_seq_of(&r->gen);
-    r->n_vocab = m->model->hp.n_vocab;
-    r->n_row = r->gen.beam_width > 0 ? 1 : 1 + o->draft_max;
-    r->n_held = r->gen.beam_width > 0 ? 0 : r->n_seq - 1;
-    r->quiet = r->n_seq > r->gen.n_choices || r->gen.beam_width > 0;
+    shape(r, m, q, o);
+    r->bytes = bytes_of(r, m, o);
     r->seq = calloc((size_t)r->n_seq, sizeof(*r->seq));
     if (r->quiet) r->winner = calloc((size_t)r->gen.n_choices, sizeof(*r->winner));
     st = r->seq && (!r->quiet || r->winner)

@@ -38,8 +38,9 @@ enum brrr_status request_new(struct request **out, const struct brrr_model *m,
                              struct brrr_error *err);
 /* Tokens that a sequence of it may come to: the prompt and n_predict, or the context. */
 int request_limit(const struct engine_request *q, int ctx);
-/* Memory that it takes, about; SIZE_MAX where that overflows. */
-size_t request_bytes(const struct engine_request *q, int ctx);
+/* Memory that it takes with its guesses, about; SIZE_MAX where that overflows. */
+size_t request_bytes(const struct engine_request *q, const struct brrr_model *m,
+                     const struct engine_opts *o);
 void request_free(struct request *r); /* NULL is allowed */
 
 /* All sequences of a quiet request have ended: choose the answers. */

@@ -85,6 +85,8 @@ void loop_step(struct brrr_engine *e);
 /* What waits for a slot stands in order of arrival. */
 void slots_enqueue(struct brrr_engine *e, struct seq *q);
 void slots_dequeue(struct brrr_engine *e, struct seq *q);
+/* What the cache has of a sequence that waits; what only the disk has is fetched ahead, once. */
+void slots_match(struct brrr_engine *e, struct seq *q);
 /* A slot that is free, or -1. */
 int slots_free(const struct brrr_engine *e);
 void slots_take(struct brrr_engine *e, struct seq *q, int slot);
@@ -118,8 +120,8 @@ void guess_verified(struct brrr_engine *e, struct seq *q, int n_taken);
 
 /* --- commit.c --- */
 
-/* The drawn token of a sequence, whose logits these are, and all that follows from it. */
-void commit_token(struct brrr_engine *e, struct seq *q, const float *logits);
+/* What was drawn for a sequence, and for those that begin with it, and all that follows. */
+void commit_token(struct brrr_engine *e, struct seq *q);
 /* Requests that were cancelled end, whatever they were doing. */
 void commit_cancelled(struct brrr_engine *e);
 /* The next events of quiet requests whose sequences have ended. */

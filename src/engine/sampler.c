@@ -14,8 +14,6 @@
 #include "base/rng.h"
 #include "engine/sampler_run.h"
 
-/* Sums are compared tile by tile when drawing from many candidates. */
-#define DRAW_TILE 1024
 /* exp() below this is 0 even in double precision: such an id has no probability. */
 #define D_NOTHING (-745.13f)
 
@@ -148,49 +146,12 @@ void sampler_apply(struct sampler *s, const struct sample_params *p, const struc
     *out = (struct sample_dist){ s->id, s->e, s->n };
 }
 
-/* The candidate at which the running sum of e passes u * total, u in [0, 1). */
-static int draw(const struct sampler *s, double u)
-{
-    double left = u * s->total;
-    int tile = 0, last = 0;
-
-    while (tile + DRAW_TILE < s->n) {
-        double sum = sampler_sum(s->e + tile, DRAW_TILE);
-        if (left < sum) break;
-        left -= sum;
-        tile += DRAW_TILE;
-    }
-    for (int i = tile; i < s->n; i++) {
-        if (s->e[i] == 0) continue;
-        last = i;
-        if (left < (double)s->e[i]) break;
-        left -= (double)s->e[i];
-    }
-    return last; /* rounding may leave a trace of `left`: the last that has a chance */
-}
-
 int32_t sampler_next(struct sampler *s, const struct sample_params *p, const struct sample_in *in)
 {
     run(s, p, in);
     if (s->n == 1) return s->id[0];
-    sampler_weigh(s);
-    return s->id[draw(s, rng_uniform(p->seed, in->choice, in->position))];
-}
-
-/* log(z), z > 0 and normal, by IEEE operations alone: log m = 2 atanh((m - 1) / (m + 1)). */
-static double log_of(double z)
-{
-    int exponent;
-    double m = frexp(z, &exponent); /* [0.5, 1) */
-
-    if (m < M_SQRT1_2) {
-        m *= 2;
-        exponent--;
-    }
-    double t = (m - 1) / (m + 1), t2 = t * t, sum = 0;
-    for (int k = 21; k >= 1; k -= 2) /* |t| < 0.172: the next term is below 2^-60 */
-        sum = sum * t2 + 1.0 / k;
-    return exponent * M_LN2 + 2 * t * sum;
+    struct rng_place place = rng_place(p->seed, in->choice, in->position);
+    return sampler_race(s, &place);
 }
 
 /* The row for log-probabilities: as it is, or cleaned, when NaN or inf spoil its sum. */
@@ -209,7 +170,7 @@ static const float *clean_row(struct sampler *s, const float *x, float *max, dou
     x = s->work;
     s->k->sumexp(x, s->n_vocab, max, &sum);
 good:
-    *log_sum = log_of((double)sum);
+    *log_sum = sampler_log((double)sum);
     return x;
 }
 

@@ -13,6 +13,10 @@
  * If nothing remains, the answer is the arg-max of the row as it came, and id 0
  * if that has nothing either.
  *
+ * Drawing is a race (sampler_race.c): each token id has noise of its own at each place, and the
+ * least noise for its probability wins. Two models that think alike, and draw with the same
+ * seed, therefore draw the same token more often than not, whatever else they disagree on.
+ *
  * Determinism: a token is a pure function of (logits, history, parameters, seed,
  * choice, position). No libm: the exponential is kernels->exp_row, sums run in
  * fixed lanes and tiles, so bits depend on neither the instruction set nor the

@@ -116,11 +116,16 @@ void sampler_gather(struct sampler *s)
     s->sorted = s->weighed = false;
 }
 
-void sampler_weigh(struct sampler *s)
+void sampler_exp(struct sampler *s)
 {
     sampler_gather(s);
+    if (!s->weighed) s->k->exp_row(s->e, s->d, s->n, 0);
+}
+
+void sampler_weigh(struct sampler *s)
+{
+    sampler_exp(s);
     if (s->weighed) return;
-    s->k->exp_row(s->e, s->d, s->n, 0);
     s->total = sampler_sum(s->e, s->n);
     s->weighed = true;
 }

@@ -16,6 +16,7 @@
 #ifndef ENGINE_SAMPLER_RUN_H
 #define ENGINE_SAMPLER_RUN_H
 
+#include "base/rng.h"
 #include "engine/sampler.h"
 
 struct sampler {
@@ -52,12 +53,21 @@ stage_fn cut_temperature, cut_top_k, cut_top_p, cut_min_p, cut_typical, cut_typi
 void sampler_only(struct sampler *s, int id);
 /* List the candidates, if that has not happened (sampler_cut.c). */
 void sampler_gather(struct sampler *s);
+/* Fill e. */
+void sampler_exp(struct sampler *s);
 /* Fill e and total. */
 void sampler_weigh(struct sampler *s);
 /* Put the candidates in order of likelihood. */
 void sampler_sort(struct sampler *s);
 /* Sum of x in double precision, in eight fixed lanes. */
 double sampler_sum(const float *x, int n);
+
+/* --- sampler_race.c: drawing --- */
+
+/* One of the candidates, each with the probability e / total, by the noise of this place. */
+int32_t sampler_race(struct sampler *s, const struct rng_place *p);
+/* log(z), z > 0 and normal, by IEEE operations alone. */
+double sampler_log(double z);
 
 /* --- sampler_select.c: searching and sorting --- */
 

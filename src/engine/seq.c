@@ -25,10 +25,45 @@ static void begin_text(struct seq *q)
     detok_push(&q->detok, q->id[q->r->n_prompt - 1]);
 }
 
+/* Tokens that it may be given. */
+static size_t most_made(const struct request *r)
+{
+    return (size_t)MAX(r->limit - r->n_prompt, 1);
+}
+
+/* Likeliest tokens that a step tells of each place. */
+static size_t top_of(const struct request *r)
+{
+    return (size_t)MAX(MAX(r->gen.n_logprobs, 2 * r->gen.beam_width), 0);
+}
+
+/* *sum += a * b */
+static bool add_product(size_t *sum, size_t a, size_t b)
+{
+    size_t more;
+
+    return size_mul(&more, a, b) && size_add(sum, *sum, more);
+}
+
+size_t seq_bytes(const struct request *r, const struct brrr_model *m)
+{
+    const size_t one = sizeof(struct sample_logprob);
+    size_t n_row = (size_t)r->n_row, n = most_made(r), sum = sizeof(struct seq);
+    size_t quiet = sizeof(float) + (size_t)MAX(r->gen.n_logprobs, 0) * one;
+    size_t row = sizeof(struct drawn) + top_of(r) * one;
+    bool ok = add_product(&sum, (size_t)MAX(r->limit, r->n_prompt), sizeof(int32_t));
+
+    if (m->tok) row += text_room(m->tok);
+    ok = ok && add_product(&sum, n_row, row);
+    if (m->tok) ok = ok && add_product(&sum, 2, detok_room(m->tok)); /* about */
+    if (r->quiet) ok = ok && add_product(&sum, n, quiet);
+    return ok ? sum : SIZE_MAX;
+}
+
 /* What a quiet sequence keeps of each token. */
 static bool init_quiet(struct seq *q)
 {
-    size_t n = (size_t)MAX(q->r->limit - q->r->n_prompt, 1), k = 0;
+    size_t n = most_made(q->r), k = 0;
 
     if (q->r->gen.n_logprobs > 0 && !size_mul(&k, n, (size_t)q->r->gen.n_logprobs)) return false;
     q->logprob = calloc(n, sizeof(*q->logprob));
@@ -39,14 +74,13 @@ static bool init_quiet(struct seq *q)
 /* What a step may draw. */
 static bool init_drawn(struct seq *q)
 {
-    size_t n = (size_t)q->r->n_row;
-    int n_top = MAX(q->r->gen.n_logprobs, 2 * q->r->gen.beam_width);
+    size_t n = (size_t)q->r->n_row, n_top = top_of(q->r);
 
     q->drawn = calloc(n, sizeof(*q->drawn));
-    if (!q->drawn || n_top <= 0) return q->drawn;
-    struct sample_logprob *top = calloc(n * (size_t)n_top, sizeof(*top));
+    if (!q->drawn || n_top == 0) return q->drawn;
+    struct sample_logprob *top = calloc(n * n_top, sizeof(*top));
     for (size_t i = 0; top && i < n; i++)
-        q->drawn[i].top = top + i * (size_t)n_top;
+        q->drawn[i].top = top + i * n_top;
     return top;
 }
 

@@ -34,6 +34,7 @@ struct seq {
     int n, n_done;    /* tokens; of them, positions in the cache                   */
     int n_match;      /* waiting: of them, in the cache when it was last looked for */
     int n_shared;     /* waiting: of those, in blocks that others use               */
+    bool expected;    /* waiting: what is on disk of it is being fetched           */
     int n_paid;       /* tokens that its user was charged for, or that the cache had */
     int slot;         /* -1: it waits, is held or has ended                        */
     bool waits;       /* in the queue                                              */
@@ -68,6 +69,9 @@ struct seq {
     bool shown;                 /* all of them                                          */
 };
 
+/* Memory that seq_init() takes for one sequence of r, and this struct; SIZE_MAX where that
+ * overflows. r: but for its sequences. */
+size_t seq_bytes(const struct request *r, const struct brrr_model *m);
 enum brrr_status seq_init(struct seq *q, struct request *r, int choice, const struct brrr_model *m,
                           const int32_t *prompt, struct brrr_error *err);
 void seq_fini(struct seq *q); /* zeroed is allowed */

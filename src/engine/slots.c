@@ -30,6 +30,12 @@ void slots_dequeue(struct brrr_engine *e, struct seq *q)
     e->n_waiting--;
 }
 
+void slots_match(struct brrr_engine *e, struct seq *q)
+{
+    q->n_match = kvpool_match(e->kv, q->id, q->n, q->r->salt, &q->n_shared);
+    if (e->disk && !q->expected) q->expected = kvpool_expect(e->kv, q->id, q->n, q->r->salt);
+}
+
 int slots_free(const struct brrr_engine *e)
 {
     for (int i = 0; i < e->o.n_parallel; i++)
@@ -59,6 +65,7 @@ static void start(struct brrr_engine *e, struct seq *q)
     if (q->n_preempted > 0) return;
     q->n_paid = q->n_done;
     q->n_cached = MIN(q->n_done, q->r->n_prompt);
+    if (q != q->r->seq) return; /* a further answer, which waited for its slot */
     e->metrics.n_prompt += (uint64_t)q->r->n_prompt;
     e->metrics.n_cached += (uint64_t)q->n_cached;
 }
@@ -91,6 +98,7 @@ void slots_preempt(struct brrr_engine *e, struct seq *q)
     for (int i = 0; i < n; i++) {
         slots_leave(e, &group[i]);
         group[i].n_done = group[i].n_match = group[i].n_shared = group[i].n_guess = 0;
+        group[i].expected = false;
         group[i].n_preempted++;
     } /* The first live one stands for all. */
     while (q->r->beams && !group->live)

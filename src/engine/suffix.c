@@ -29,23 +29,39 @@ struct suffix {
     int32_t *slot;       /* [mask + 1] by (state, token): the edge, or 0 */
 };
 
-enum brrr_status suffix_new(struct suffix **out, int n_token, struct brrr_error *err)
+/* How many states, edges and slots a text of n tokens can need. */
+static void size_tables(struct suffix *s, int n_token)
 {
-    struct suffix *s = calloc(1, sizeof(*s));
-    size_t n = (size_t)n_token, slots = 8;
+    size_t slots = 8;
 
-    *out = NULL;
-    if (!s || n_token < 1 || n_token > INT32_MAX / 8) goto nomem;
     s->cap_token = n_token;
     s->cap_state = 2 * n_token + 2;
     s->cap_edge = 3 * n_token + 4;
     while (slots < 2 * (size_t)s->cap_edge)
         slots *= 2;
     s->mask = slots - 1;
+}
+
+size_t suffix_bytes(int n_token)
+{
+    struct suffix s;
+
+    size_tables(&s, n_token);
+    return sizeof(s) + (size_t)s.cap_state * sizeof(*s.state) +
+           (size_t)s.cap_edge * sizeof(*s.edge) + (s.mask + 1) * sizeof(*s.slot);
+}
+
+enum brrr_status suffix_new(struct suffix **out, int n_token, struct brrr_error *err)
+{
+    struct suffix *s = calloc(1, sizeof(*s));
+
+    *out = NULL;
+    if (!s || n_token < 1 || n_token > INT32_MAX / 8) goto nomem;
+    size_tables(s, n_token);
     s->key = hash_key();
     s->state = calloc((size_t)s->cap_state, sizeof(*s->state));
     s->edge = calloc((size_t)s->cap_edge, sizeof(*s->edge));
-    s->slot = calloc(slots, sizeof(*s->slot));
+    s->slot = calloc(s->mask + 1, sizeof(*s->slot));
     if (!s->state || !s->edge || !s->slot) goto nomem;
     suffix_clear(s);
     *out = s;
@@ -53,7 +69,7 @@ enum brrr_status suffix_new(struct suffix **out, int n_token, struct brrr_error 
 
 nomem:
     suffix_free(s);
-    return fail(err, BRRR_E_NOMEM, "no memory to remember %zu tokens for guesses", n);
+    return fail(err, BRRR_E_NOMEM, "no memory to remember %d tokens for guesses", n_token);
 }
 
 void suffix_free(struct suffix *s)

@@ -29,6 +29,8 @@ struct suffix_at {
     int32_t state, len;
 };
 
+/* Memory that suffix_new() takes. */
+size_t suffix_bytes(int n_token);
 enum brrr_status suffix_new(struct suffix **out, int n_token, struct brrr_error *err);
 void suffix_free(struct suffix *s); /* NULL is allowed */
 void suffix_clear(struct suffix *s);

@@ -123,9 +123,16 @@ void users_leave(struct users *u, int user)
         u->spent[i] = 0;
 }
 
-void users_charge(struct users *u, int user, int n, int n_row, double part)
+double users_step(struct users *u, int n_row, double seconds)
 {
-    u->spent[user] += n + part * n_row;
+    u->rows += n_row;
+    u->seconds += seconds;
+    return u->seconds > 0 ? seconds * u->rows / u->seconds : n_row;
+}
+
+void users_charge(struct users *u, int user, int n, double worth, double part)
+{
+    u->spent[user] += n + part * worth;
 }
 
 void users_begin(struct users *u, double now)

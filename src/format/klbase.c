@@ -36,16 +36,10 @@ uint64_t klbase_id_sum(const int32_t *id, size_t n)
     return h;
 }
 
-static void put32(uint8_t *p, uint32_t v)
-{
-    for (int i = 0; i < 4; i++)
-        p[i] = (uint8_t)(v >> 8 * i);
-}
-
 static void put64(uint8_t *p, uint64_t v)
 {
-    put32(p, (uint32_t)v);
-    put32(p + 4, (uint32_t)(v >> 32));
+    le32_put(p, (uint32_t)v);
+    le32_put(p + 4, (uint32_t)(v >> 32));
 }
 
 static size_t row_bytes(const struct klbase *k)
@@ -98,12 +92,12 @@ static enum brrr_status write_head(struct klbase *k, int n_row, struct brrr_erro
     uint8_t b[KLBASE_HEAD] = { 0 };
 
     memcpy(b, magic, sizeof(magic));
-    put32(b + 8, VERSION);
-    put32(b + 12, (h->bos ? FLAG_BOS : 0) | (h->half ? FLAG_HALF : 0));
-    put32(b + 16, (uint32_t)h->n_vocab);
-    put32(b + 20, (uint32_t)h->ctx);
-    put32(b + 24, (uint32_t)h->n_id);
-    put32(b + 28, (uint32_t)n_row);
+    le32_put(b + 8, VERSION);
+    le32_put(b + 12, (h->bos ? FLAG_BOS : 0) | (h->half ? FLAG_HALF : 0));
+    le32_put(b + 16, (uint32_t)h->n_vocab);
+    le32_put(b + 20, (uint32_t)h->ctx);
+    le32_put(b + 24, (uint32_t)h->n_id);
+    le32_put(b + 28, (uint32_t)n_row);
     put64(b + 32, h->id_sum);
     memcpy(b + 40, h->profile, strnlen(h->profile, KLBASE_PROFILE));
     return write_all(k, b, sizeof(b), err);

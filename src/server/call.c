@@ -5,14 +5,28 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <xxhash.h>
 
 #include "base/clock.h"
 #include "server/json_text.h"
 #include "server/prep.h"
 #include "server/server.h"
 
+static int n_tokens(const struct call *c)
+{
+    int n = 0;
+
+    for (int i = 0; i < c->n_prompt && !c->made.p; i++) /* what is only listed costs nothing */
+        n += (int)c->prompt[i].n;
+    for (int i = 0; i < c->n_answer; i++)
+        n += c->answer[i].n_gen;
+    return n;
+}
+
 static void call_free(struct call *c)
 {
+    if (c->counted) keys_end(server_keys(c->s), c->who, n_tokens(c), clock_now());
+    server_leave(c->s, c);
     for (int i = 0; i < c->n_answer; i++) {
         free(c->answer[i].text);
         free(c->answer[i].token);
@@ -76,7 +90,7 @@ static void tell_problem(struct call *c)
     reply_json(c, c->d->status(p), c->d->error(p, false));
 }
 
-void call_begin(struct server *s, struct exchange *x, int route, const struct dialect *d)
+void call_begin(struct server *s, struct exchange *x, int who, const struct dialect *d)
 {
     static const char nomem[] = "{\"error\":{\"message\":\"no memory for the request\"}}\n";
     struct slice body = http_body(x);
@@ -93,12 +107,52 @@ void call_begin(struct server *s, struct exchange *x, int route, const struct di
     c->s = s;
     c->x = x;
     c->d = d;
-    c->route = route;
+    c->who = who;
     c->t_received = clock_now();
     c->created = (int64_t)time(NULL);
     snprintf(c->id, sizeof(c->id), "%016llx", (unsigned long long)server_random(s));
+    server_enter(s, c);
+    c->counted = server_admits(s, &c->problem) && server_has_room(s, 0, &c->problem) &&
+                 keys_begin(server_keys(s), who, c->t_received, &c->problem);
+    if (!c->counted) {
+        tell_problem(c);
+        call_free(c);
+        return;
+    }
     http_on_gone(x, on_gone, c);
     prep_submit(server_prep(s), c);
+}
+
+static void begin_stream(struct call *c)
+{
+    http_set(c->x, "Cache-Control", "no-cache");
+    http_set(c->x, "X-Accel-Buffering", "no");
+    http_begin(c->x, 200, c->d->stream_type);
+    c->began = true;
+    if (c->d->begin) c->d->begin(c);
+}
+
+void call_ping(struct call *c, double now)
+{
+    bool due = now - MAX(c->t_sent, c->t_ready) >= LIMIT_PING_S;
+
+    if (!due || !c->x || c->t_ready == 0 || c->problem.kind || !c->ask->stream || !c->d->ping)
+        return;
+    if (!c->began) begin_stream(c);
+    call_send_text(c, c->d->ping);
+}
+
+void call_drop(struct call *c)
+{
+    call_free(c);
+}
+
+void call_abort(struct call *c)
+{
+    if (!c->problem.kind)
+        problem(&c->problem, PROBLEM_LOADING, NULL, "the server is being stopped");
+    c->failed = true;
+    cancel_jobs(c);
 }
 
 /* One answer place for each choice of each prompt. */
@@ -145,9 +199,25 @@ void call_prepare(struct call *c)
     else if (c->d->read(c, c->body, &c->problem) && !c->made.p) take_places(c);
 }
 
+/* Users of one key are told apart by the name that it gives them. */
+static uint64_t user_of(const struct call *c)
+{
+    return XXH3_64bits_withSeed(c->ask->user.n ? c->ask->user.p : "", c->ask->user.n,
+                                keys_user(server_keys(c->s), c->who));
+}
+
+static uint64_t salt_of(const struct call *c)
+{
+    const struct slice salt = c->ask->salt;
+    uint64_t key = server_options(c->s)->isolate ? keys_user(server_keys(c->s), c->who) : 0;
+
+    return salt.n || key ? XXH3_64bits_withSeed(salt.n ? salt.p : "", salt.n, key) : 0;
+}
+
 void call_prepared(struct call *c)
 {
     c->t_ready = clock_now();
+    if (c->x && !c->problem.kind && !c->made.p) server_has_room(c->s, c->n_prompt, &c->problem);
     if (!c->x || c->problem.kind) {
         tell_problem(c);
         call_free(c);
@@ -159,11 +229,14 @@ void call_prepared(struct call *c)
         return;
     }
     c->n_job_left = c->n_prompt;
+    server_count_jobs(c->s, c->n_prompt);
     for (int i = 0; i < c->n_prompt; i++) {
-        c->job[i] = (struct job){
-            .q = { .prompt = c->prompt[i].id, .n_prompt = c->prompt[i].n, .gen = &c->ask->gen },
-            .owner = c
-        };
+        c->job[i].q = (struct engine_request){ .prompt = c->prompt[i].id,
+                                               .n_prompt = c->prompt[i].n,
+                                               .gen = &c->ask->gen,
+                                               .user = user_of(c),
+                                               .salt = salt_of(c) };
+        c->job[i].owner = c;
         runner_submit(server_runner(c->s), &c->job[i]);
     }
 }
@@ -210,15 +283,6 @@ static bool add(struct answer *a, const struct engine_event *ev, bool keep)
     a->n_gen += ev->token >= 0;
     if (ev->finish) a->finish = ev->finish;
     return true;
-}
-
-static void begin_stream(struct call *c)
-{
-    http_set(c->x, "Cache-Control", "no-cache");
-    http_set(c->x, "X-Accel-Buffering", "no");
-    http_begin(c->x, 200, c->d->stream_type);
-    c->began = true;
-    if (c->d->begin) c->d->begin(c);
 }
 
 static void take_event(struct call *c, int i, const struct engine_event *ev)
@@ -274,6 +338,7 @@ void call_news(void *arg, const struct news *n)
     }
     if (!n->last) return;
     j->over = true;
+    server_count_jobs(c->s, -1);
     if (n->ev) add_timings(&c->timings, &n->ev->timings);
     if (c->failed) cancel_jobs(c);
     if (--c->n_job_left == 0) finish(c);
@@ -283,6 +348,7 @@ void call_news(void *arg, const struct news *n)
 
 void call_send_text(struct call *c, const char *text)
 {
+    c->t_sent = clock_now();
     if (!c->x || http_send(c->x, (struct slice){ text, strlen(text) })) return;
     c->x = NULL;
     cancel_jobs(c);
@@ -293,6 +359,7 @@ void call_send(struct call *c, const char *before, json_t *v, const char *after)
     struct slice text;
     bool ok = json_text(&text, v, before, after);
 
+    c->t_sent = clock_now();
     if (c->x && ok && !http_send(c->x, text)) {
         c->x = NULL;
         cancel_jobs(c);

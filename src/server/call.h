@@ -13,6 +13,8 @@
 #ifndef SERVER_CALL_H
 #define SERVER_CALL_H
 
+#include <sys/queue.h>
+
 #include "server/ask.h"
 #include "server/fields.h"
 #include "server/http.h"
@@ -25,6 +27,7 @@ enum { CALL_PROMPTS = 64 }; /* of one request: lm-eval sends that many */
 
 struct call;
 struct server;
+LIST_HEAD(call_list, call);
 
 /* A token of an answer, kept where the dialect or the client wants them one by one. */
 struct token {
@@ -55,6 +58,7 @@ struct dialect_key {
 struct dialect {
     const char *name;
     const char *stream_type; /* of the stream's content */
+    const char *ping;        /* what keeps a silent stream open; NULL: nothing does */
     size_t ask_size;         /* of the struct that `read` fills; it begins with a struct ask */
     /* Defaults, then the body; the prompts' ids, or the whole answer where none are computed
      * (call_made()). On a preparing thread. */
@@ -77,7 +81,7 @@ struct call {
     struct server *s;
     struct exchange *x; /* NULL: the client is gone, or has its answer */
     const struct dialect *d;
-    int route;
+    int who;   /* whose key (keys.h) */
     char *raw; /* the body's bytes, then the parsed body */
     size_t n_raw;
     json_t *body;
@@ -97,12 +101,21 @@ struct call {
     struct slice made;             /* the answer, where it needed no engine; .p NULL: it does */
     int64_t created;               /* seconds since 1970 */
     double t_received, t_ready;    /* clock_now() */
+    double t_sent;                 /* the last piece of a stream */
     bool began, failed;
-    struct call *next; /* in queues */
+    bool counted;         /* against the key's limits, and to the server's requests */
+    struct call *next;    /* in queues */
+    LIST_ENTRY(call) all; /* of the server */
 };
 
 /* Takes the exchange and answers it, now or later. */
-void call_begin(struct server *s, struct exchange *x, int route, const struct dialect *d);
+void call_begin(struct server *s, struct exchange *x, int who, const struct dialect *d);
+/* Now and then: a stream that has been silent for a while says that it is there. */
+void call_ping(struct call *c, double now);
+/* The server is being stopped: it ends now, and its client is told. */
+void call_abort(struct call *c);
+/* Nobody prepares it and no engine runs any more: forget it. */
+void call_drop(struct call *c);
 /* Its preparation is over: submit it, or say what is wrong. */
 void call_prepared(struct call *c);
 /* For runner_news(); arg is not used. */

@@ -21,15 +21,13 @@ void habits_ok(struct server *s, struct exchange *x, const char *rest)
 
 void habits_ready(struct server *s, struct exchange *x, const char *rest)
 {
-    struct problem p;
+    struct problem p = { 0 };
     double stuck = runner_stuck(server_runner(s));
 
-    if (stuck < STUCK_S) {
-        habits_ok(s, x, rest);
-        return;
-    }
-    problem(&p, PROBLEM_LOADING, NULL, "the engine has not moved for %.0f seconds", stuck);
-    routes_problem(x, &p);
+    if (stuck >= STUCK_S)
+        problem(&p, PROBLEM_LOADING, NULL, "the engine has not moved for %.0f seconds", stuck);
+    if (!p.kind && server_admits(s, &p)) habits_ok(s, x, rest);
+    else routes_problem(x, &p);
 }
 
 void habits_version(struct server *s, struct exchange *x, const char *rest)

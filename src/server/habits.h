@@ -12,7 +12,7 @@
 
 /* {"status": "ok"}: the process answers. */
 void habits_ok(struct server *s, struct exchange *x, const char *rest);
-/* 200 while the engine moves; else 503. */
+/* 200 while requests are taken and the engine moves; else 503. */
 void habits_ready(struct server *s, struct exchange *x, const char *rest);
 void habits_info(struct server *s, struct exchange *x, const char *rest);    /* TGI        */
 void habits_version(struct server *s, struct exchange *x, const char *rest); /* vLLM       */

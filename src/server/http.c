@@ -32,6 +32,7 @@ static void on_request(struct evhttp_request *req, void *arg)
 {
     struct http *h = arg;
     struct conn *c = conn_of(h, req);
+    size_t n = 0;
     int status;
 
     if (!c) { /* there was no memory to watch it */
@@ -42,10 +43,11 @@ static void on_request(struct evhttp_request *req, void *arg)
     const char *why = http_gate(req, &status), *path = NULL;
     const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(req);
     if (uri) path = evhttp_uri_get_path(uri);
-    c->x.path = evhttp_uridecode(path && *path ? path : "/", 0, NULL);
+    c->x.path = evhttp_uridecode(path && *path ? path : "/", 0, &n);
+    bool is_text = c->x.path && strlen(c->x.path) == n; /* no %00 */
     if (why) h->stats.n_gate++;
     if (why) refuse(&c->x, status, why);
-    else if (!uri || !c->x.path) refuse(&c->x, 400, "the request's target is no path");
+    else if (!uri || !is_text) refuse(&c->x, 400, "the request's target is no path");
     else h->o.handle(h->o.arg, &c->x);
 }
 

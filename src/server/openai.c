@@ -184,31 +184,34 @@ int openai_status(const struct problem *p)
     return problem_forms[p->kind].status;
 }
 
-#define SSE "text/event-stream; charset=utf-8"
+#define SSE  "text/event-stream; charset=utf-8"
+#define PING ": ping\n\n"
 
 const struct dialect openai_chat = {
-    "openai-chat",
-    SSE,
-    sizeof(struct ask),
-    read_chat,
-    openai_chat_begin,
-    openai_chat_piece,
-    openai_chat_end,
-    openai_chat_whole,
-    openai_error,
-    openai_status,
+    .name = "openai-chat",
+    .stream_type = SSE,
+    .ping = PING,
+    .ask_size = sizeof(struct ask),
+    .read = read_chat,
+    .begin = openai_chat_begin,
+    .piece = openai_chat_piece,
+    .end = openai_chat_end,
+    .whole = openai_chat_whole,
+    .error = openai_error,
+    .status = openai_status,
     .fields = &openai_chat_table,
 };
+
 const struct dialect openai_completion = {
-    "openai-completion",
-    SSE,
-    sizeof(struct ask),
-    read_completion,
-    NULL,
-    openai_completion_piece,
-    openai_completion_end,
-    openai_completion_whole,
-    openai_error,
-    openai_status,
+    .name = "openai-completion",
+    .stream_type = SSE,
+    .ping = PING,
+    .ask_size = sizeof(struct ask),
+    .read = read_completion,
+    .piece = openai_completion_piece,
+    .end = openai_completion_end,
+    .whole = openai_completion_whole,
+    .error = openai_error,
+    .status = openai_status,
     .fields = &openai_completion_table,
 };

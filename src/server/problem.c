@@ -5,12 +5,23 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/utf8.h"
+
 const struct problem_form problem_forms[PROBLEM_KINDS] = {
 #define PROBLEM(kind, status, type, tgi_status, tgi_type) \
     [kind] = { status, tgi_status, type, tgi_type },
 #include "server/problem.def"
 #undef PROBLEM
 };
+
+/* What is no UTF-8 becomes '?': JSON could not carry it. */
+static void clean(char *text)
+{
+    size_t n = strlen(text);
+
+    for (size_t i = 0; (i += utf8_valid_run(text + i, n - i)) < n;)
+        text[i] = '?';
+}
 
 bool problem(struct problem *p, enum problem_kind kind, const char *field, const char *fmt, ...)
 {
@@ -20,6 +31,7 @@ bool problem(struct problem *p, enum problem_kind kind, const char *field, const
     va_start(ap, fmt);
     vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
+    clean(text);
     p->kind = kind;
     p->retry_s = 0;
     slice_print(p->text, sizeof(p->text), (struct slice){ text, strlen(text) });

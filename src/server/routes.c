@@ -4,10 +4,13 @@
 
 #include <stdlib.h>
 
+#include "server/guard.h"
 #include "server/habits.h"
 #include "server/json_text.h"
 #include "server/openai.h"
+#include "server/page.h"
 #include "server/server.h"
+#include "server/stats.h"
 #include "server/tgi.h"
 #include "server/tokenize.h"
 
@@ -49,9 +52,34 @@ static void plain_model(struct server *s, struct exchange *x, const char *rest)
     routes_problem(x, &p);
 }
 
+static void plain_stats(struct server *s, struct exchange *x, const char *rest)
+{
+    (void)rest;
+    http_set(x, "Cache-Control", "no-store");
+    routes_json(x, 200, stats_json(s));
+}
+
+static void plain_root(struct server *s, struct exchange *x, const char *rest)
+{
+    (void)s;
+    (void)rest;
+    page_root(x);
+}
+
+static void plain_page(struct server *s, struct exchange *x, const char *rest)
+{
+    struct problem p;
+
+    (void)s;
+    if (page_file(x, rest)) return;
+    problem(&p, PROBLEM_NOT_FOUND, NULL, "there is no /page/%s here", rest);
+    routes_problem(x, &p);
+}
+
 struct route {
     enum http_method method;
     const char *path;
+    enum access access;
     const struct dialect *call;
     void (*plain)(struct server *s, struct exchange *x, const char *rest);
     const char *summary;
@@ -60,7 +88,8 @@ struct route {
 #define CALL(what)  .call = &what
 #define PLAIN(what) .plain = what
 static const struct route routes[] = {
-#define ROUTE(method, path, how, what, about) { HTTP_##method, path, how(what), .summary = about },
+#define ROUTE(method, path, access, how, what, about) \
+    { HTTP_##method, path, ACCESS_##access, how(what), .summary = about },
 #include "server/routes.def"
 #undef ROUTE
 };
@@ -75,22 +104,39 @@ static const char *match(const struct route *r, const char *path)
     return strcmp(r->path, path) == 0 ? "" : NULL;
 }
 
-void routes_handle(struct server *s, struct exchange *x)
+/* The route of a request; NULL: *p says why there is none. *rest: what its '*' stands for. */
+static const struct route *find(const struct exchange *x, const char **rest, struct problem *p)
 {
-    bool known = false;
     enum http_method method = http_method(x) == HTTP_HEAD ? HTTP_GET : http_method(x);
-    struct problem p;
+    bool known = false;
 
     for (size_t i = 0; i < COUNT(routes); i++) {
-        const char *rest = match(&routes[i], http_path(x));
-        if (!rest) continue;
+        if (!(*rest = match(&routes[i], http_path(x)))) continue;
         known = true;
-        if (routes[i].method != method) continue;
-        if (routes[i].call) call_begin(s, x, (int)i, routes[i].call);
-        else routes[i].plain(s, x, rest);
-        return;
+        if (routes[i].method == method) return &routes[i];
     }
-    if (known) problem(&p, PROBLEM_METHOD, NULL, "%s does not take this method", http_path(x));
-    else problem(&p, PROBLEM_NOT_FOUND, NULL, "there is no %s here", http_path(x));
-    routes_problem(x, &p);
+    if (known) problem(p, PROBLEM_METHOD, NULL, "%s does not take this method", http_path(x));
+    else problem(p, PROBLEM_NOT_FOUND, NULL, "there is no %s here", http_path(x));
+    return NULL;
+}
+
+void routes_handle(struct server *s, struct exchange *x)
+{
+    const struct server_opts *o = server_options(s);
+    struct problem p = { 0 };
+    const char *rest;
+    int who;
+
+    if (guard_preflight(&o->guard, x)) return;
+    const struct route *r = find(x, &rest, &p);
+    bool admitted =
+        guard_admit(&o->guard, server_keys(s), x, r ? r->access : ACCESS_OPEN, &who, &p);
+    if (!r || !admitted) {
+        const struct dialect *d = r && r->call ? r->call : &openai_chat;
+        routes_json(x, d->status(&p), d->error(&p, false));
+    } else if (r->call) {
+        call_begin(s, x, who, r->call);
+    } else {
+        r->plain(s, x, rest);
+    }
 }

@@ -11,6 +11,9 @@ enum {
     POLL_EVENTS = 256, /* of a call of engine_poll()            */
     STEPS_KEPT = METRIC_STEPS,
 };
+/* The map of the cache's blocks takes a walk over all of them: only while somebody looks. */
+#define MAP_EVERY_S  0.5
+#define MAP_LOOKED_S 5.0
 
 /* What one call of engine_poll() brought, in one piece of memory: news, events, alternatives,
  * texts. */
@@ -37,6 +40,8 @@ struct runner {
     struct metrics metrics;
     struct metric_step step[METRIC_STEPS];
     int n_step;
+    struct kv_map map[KV_KINDS];
+    double map_s, looked_s; /* clock_now() when it was drawn; when somebody last asked for it */
     /* the engine's thread's */
     struct engine_event ev[POLL_EVENTS];
 };
@@ -193,11 +198,21 @@ static void carry_out_cancels(struct runner *r)
 
 /* --- the thread --- */
 
+/* Under the lock; by another thread only while the engine's sleeps. */
+static void draw_map(struct runner *r, double now)
+{
+    for (int k = 0; k < KV_KINDS; k++)
+        engine_kv_map(r->e, (enum kv_kind)k, &r->map[k]);
+    r->map_s = now;
+}
+
 /* Under the lock. */
 static void snapshot(struct runner *r)
 {
     engine_metrics(r->e, &r->metrics);
     r->n_step = engine_steps(r->e, r->step, METRIC_STEPS);
+    double now = clock_now();
+    if (now - r->looked_s < MAP_LOOKED_S && now - r->map_s > MAP_EVERY_S) draw_map(r, now);
 }
 
 static void *run(void *arg)
@@ -297,6 +312,15 @@ int runner_steps(struct runner *r, struct metric_step *out, int cap)
     memcpy(out, r->step + (r->n_step - n), (size_t)n * sizeof(*out));
     pthread_mutex_unlock(&r->lock);
     return n;
+}
+
+void runner_kv_map(struct runner *r, enum kv_kind kind, struct kv_map *out)
+{
+    pthread_mutex_lock(&r->lock);
+    r->looked_s = clock_now();
+    if (r->busy_since == 0) draw_map(r, r->looked_s); /* nobody is at it */
+    *out = r->map[kind];
+    pthread_mutex_unlock(&r->lock);
 }
 
 double runner_stuck(struct runner *r)

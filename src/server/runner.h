@@ -59,6 +59,9 @@ const struct engine_opts *runner_options(const struct runner *r);
 /* As of the end of the last step. */
 void runner_metrics(struct runner *r, struct metrics *out);
 int runner_steps(struct runner *r, struct metric_step *out, int cap);
+/* The cache's blocks, half a second old at most while steps are short. The first call after a while
+ * may bring what an earlier one saw. */
+void runner_kv_map(struct runner *r, enum kv_kind kind, struct kv_map *out);
 /* Seconds since the engine last gave a sign of life while it had work; 0: it has none. */
 double runner_stuck(struct runner *r);
 

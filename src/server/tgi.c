@@ -356,16 +356,14 @@ static void end(struct call *c)
     if (c->problem.kind) call_event(c, tgi_error(&c->problem, true));
 }
 
-#define SSE "text/event-stream"
-const struct dialect tgi_generate = {
-    "tgi-generate", SSE,        sizeof(struct tgi_ask), read_whole, NULL, piece, end, whole,
-    tgi_error,      tgi_status, .fields = &body_table,
-};
-const struct dialect tgi_stream = {
-    "tgi-stream", SSE,        sizeof(struct tgi_ask), read_stream, NULL, piece, end, whole,
-    tgi_error,    tgi_status, .fields = &body_table,
-};
-const struct dialect tgi_root = {
-    "tgi-root", SSE,        sizeof(struct tgi_ask), read, NULL, piece, end, whole_list,
-    tgi_error,  tgi_status, .fields = &body_table,
-};
+/* Of the three only how the body is read and the form of a whole answer differ. */
+#define TGI(id, read_fn, whole_fn)                                                          \
+    {                                                                                       \
+        .name = id, .stream_type = "text/event-stream", .ping = ":\n\n",                    \
+        .ask_size = sizeof(struct tgi_ask), .read = read_fn, .piece = piece, .end = end,    \
+        .whole = whole_fn, .error = tgi_error, .status = tgi_status, .fields = &body_table, \
+    }
+
+const struct dialect tgi_generate = TGI("tgi-generate", read_whole, whole);
+const struct dialect tgi_stream = TGI("tgi-stream", read_stream, whole);
+const struct dialect tgi_root = TGI("tgi-root", read, whole_list);

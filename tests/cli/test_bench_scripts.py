@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """bench/compare.sh and bench/peers.sh, with peers that only pretend: no engine is installed."""
+import ctypes
+import importlib.util
 import json
 import os
 import pathlib
@@ -136,3 +138,71 @@ def test_a_peer_that_cannot_be_installed(tmp_path):
                        text=True, env=env, check=False)
     assert p.returncode == 1 and p.stdout == "llama\n"
     assert "ik-avx2 cannot be installed" in p.stderr and "no such thing" in p.stderr
+
+
+def script(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / f"bench/{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class FakeEngine:
+    """Its batches are ctypes, its answer to a row the token after the row's, its cache a list."""
+
+    def __init__(self):
+        self.lib, self.cells, self.rows = self, {}, []
+
+    def llama_batch_init(self, n, embd, n_seq):
+        class Batch:
+            n_tokens, token, pos = 0, (ctypes.c_int32 * n)(), (ctypes.c_int32 * n)()
+            n_seq_id, logits = (ctypes.c_int32 * n)(), (ctypes.c_int8 * n)()
+            seq_id = [[0] for _ in range(n)]
+        for name in ("token", "pos", "n_seq_id", "logits"):
+            array = getattr(Batch, name)
+            setattr(Batch, name, ctypes.cast(array, ctypes.POINTER(array._type_)))
+        self.keep = Batch
+        return Batch
+
+    def llama_batch_free(self, batch):
+        pass
+
+    def copy_sequence(self, ctx, source, to):
+        assert to not in self.cells
+        self.cells[to] = list(self.cells[source])
+
+    def remove_sequence(self, ctx, seq):
+        del self.cells[seq]
+
+    def decode(self, ctx, b):
+        out = []
+        for i in range(b.n_tokens):
+            cells = self.cells.setdefault(b.seq_id[i][0], [])
+            assert b.n_seq_id[i] == 1 and b.pos[i] == len(cells)
+            cells.append(b.token[i])
+            if b.logits[i]:
+                out.append([float(k == (b.token[i] + 1) % 50) for k in range(50)])
+        self.rows.append(b.n_tokens)
+        self.logits_made = (ctypes.c_float * (50 * len(out)))(*sum(out, []))
+
+    def logits(self, ctx):
+        return ctypes.cast(self.logits_made, ctypes.POINTER(ctypes.c_float))
+
+
+def test_a_peer_serves():
+    """Slots are filled again at once behind the shared beginning; each answer follows its prompt."""
+    e = FakeEngine()
+    load = {"requests": 5, "concurrency": 2, "n_prompt": 7, "n_prefix": 4, "n": 3}
+    got = script("peer").Serving(e, None, 50, load).run()
+    # The beginning; twice two prompts of three, then two steps of two tokens; the same of the last.
+    assert e.rows == [4, 6, 2, 2, 6, 2, 2, 3, 1, 1] and got["steps"] == 10 and got["made"] == 15
+    assert list(e.cells) == [2] and 0 <= got["inside_s"] + got["choice_s"] <= got["s"]
+
+
+def test_price_of_a_token_that_rides():
+    steps = [["C", 0, 0.010, 0.005], ["D", 1, 0.002, 0.001], ["D", 4, 0.004, 0.001],
+             ["M", 4, 0.012, 0.0054], ["C", 0, 0.020, 0.005], ["M", 4, 0.022, 0.0054]]
+    f = script("riding").figures([{"steps": steps, "limits": {"head_macs": 5e6, "int8_gmac_s": 100}}], 4)
+    want = {"pairs": 2, "C": 0.015, "M": 0.017, "price": 0.25, "bound": 0.1, "head": 0.5, "decode": 2,
+            "end": 19 / 17}
+    assert {k: f[k] for k in want} == pytest.approx(want)

@@ -67,6 +67,27 @@ def test_an_answer_without_memory_is_an_error(brrr):
     assert {**got, "timings": 0} == {**whole, "timings": 0}
 
 
+def test_lines_wait_for_a_full_queue(brrr):
+    """Valid lines were answered with an error when those read ahead took 1 GiB together."""
+    line = json.dumps({"ids": [1], "n": 128, "n_predict": 1, "logprobs": 1024})
+    got = answers(brrr, ["run", "-m", TINY, "-t", "1", "--parallel", "2", "--queue", "60",
+                         "--speculate", "ngram", "--draft-max", "64"],
+                  "\n".join([line, "{}", *[line] * 40, '{"ids": [7], "n_predict": 1}']))
+    assert [len(a.get("choices", ())) for a in got] == [128, 0] + [128] * 40 + [0]
+    assert "give" in got[1]["error"] and len(got[-1]["ids"]) == 1
+
+
+def test_log_probabilities_are_bounded(brrr):
+    """A line of 80 bytes could ask for more of them than any memory holds."""
+    ask = {"ids": [1], "n_predict": -1, "ignore_eos": True, "logprobs": 1024}
+    lines = [{**ask, "n": 128}, {**ask, "n": 2}, {**ask, "n": 128, "logprobs": 0}]
+    got = answers(brrr, ["run", "-m", TINY, "-t", "1", "--parallel", "8", "--queue", "2"],
+                  "\n".join(map(json.dumps, lines)))
+    assert "more than 2097152 of them" in got[0]["error"]
+    assert [len(a["choices"]) for a in got[1:]] == [2, 128]
+    assert got[1]["choices"][0]["ids"] == got[2]["choices"][0]["ids"]
+
+
 @pytest.mark.parametrize("args", STREAMS, ids=lambda a: " ".join(map(str, a[::3])))
 def test_nesting_is_limited(brrr, args):
     deep = '{"template": 5, "a\\"[": ' + "[" * 63 + "]" * 63 + "}"
@@ -132,6 +153,11 @@ def test_a_system_prompt_that_is_no_utf8(brrr):
     (["run", "--epsilon-cutoff", "2"], "epsilon_cutoff is 2"),
     (["run", "--eta-cutoff", "2"], "eta_cutoff is 2"),
     (["bench", "-n", "2147483647"], "-n is from 0 to 16777216"),
+    (["run", "--kv-memory", "1K"], "bytes of KV cache, --kv-memory allows 1024: "),
+    (["run", "--jsonl", "--kv-memory", "1K"], "bytes of KV cache, --kv-memory allows 1024: "),
+    (["chat", "--kv-memory", "1K"], "bytes of KV cache, --kv-memory allows 1024: "),
+    (["bench", "-p", "8", "--kv-memory", "1K"], "bytes of KV cache, --kv-memory allows 1024: "),
+    (["run", "-c", "1000000"], "a context of 1000000 tokens: this model has 1 to "),
 ])
 def test_ranges_of_options(brrr, args, says):
     p = brrr([*args, "-m", TINY], input=b"x")

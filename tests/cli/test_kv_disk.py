@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """--kv-disk: prompts seen by an earlier process are not computed again, and nothing else changes."""
 import json
+import re
+import resource
 import subprocess
 
 from conftest import ROOT, binary, clean_env
@@ -38,6 +40,19 @@ def test_a_tier_that_can_not_be_had_is_one_line(tmp_path):
         assert err.startswith("brrr: the KV cache is not kept on disk: ") and err.count("\n") == 1
 
 
+def test_files_that_may_not_grow(tmp_path):
+    """A limit on the size of files used to kill the program where a store begins."""
+    plain, _ = run()
+    for k, most in enumerate((0, 1024, 4096)):
+        r = subprocess.run([str(binary()), "run", "-m", TINY, "--jsonl", "-q",
+                            "--kv-disk", f"{tmp_path}/kv{k},4M"], input=LINE, text=True,
+                           capture_output=True, timeout=60, env=clean_env(),
+                           preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most)))
+        assert r.returncode == 0, r
+        assert json.loads(r.stdout)["ids"] == plain["ids"]
+        assert "File too large" in r.stderr and r.stderr.count("\n") == 1
+
+
 def test_damaged_files_are_not_believed(tmp_path):
     tier = ("--kv-disk", f"{tmp_path}/kv,4M")
     first, _ = run(*tier)
@@ -50,6 +65,18 @@ def test_damaged_files_are_not_believed(tmp_path):
     data.write_bytes(b"")
     third, _ = run(*tier)
     assert third["ids"] == first["ids"] and third["timings"]["n_cached"] == 0
+
+
+def test_a_size_that_holds_no_block(tmp_path):
+    """Both numbers, and the one is less than the other."""
+    for size in ("1", "8K"):
+        answer, err = run("--kv-disk", f"{tmp_path}/kv,{size}")
+        assert answer["timings"]["n_cached"] == 0 and err.count("\n") == 1
+        left, first = map(int, re.search(r"(\d+) bytes are left to it, the first block takes (\d+)",
+                                         err).groups())
+        assert left < first
+    answer, err = run("--kv-disk", f"{tmp_path}/kv,{first}")
+    assert not err
 
 
 def test_dir_and_size_are_checked():

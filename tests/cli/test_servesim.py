@@ -58,6 +58,10 @@ def test_json(brrr):
         assert sum(k["time_s"] for k in kinds) == pytest.approx(r["step_s"])
         assert sum(k["decode_rows"] for k in kinds) == 6 * 4
         assert sum(k["prompt_rows"] for k in kinds) == 6 * 45 - r["cached_tokens"]
+        steps = r["raw"]["steps"]
+        assert len(steps) == r["steps"] and [s["at"] for s in steps] == sorted(s["at"] for s in steps)
+        assert sum(s["time_s"] for s in steps) == pytest.approx(r["step_s"])
+        assert sum(s["prompt_rows"] for s in steps) == 6 * 45 - r["cached_tokens"]
         for q in r["raw"]["requests"]:
             assert 0 <= q["due"] <= q["sent"] <= q["first"] <= q["end"]
             assert q["n_prompt"] == 45 and q["n_made"] == 5 and q["good"]
@@ -72,7 +76,7 @@ def test_documented(brrr):
     """Every field of the JSON is in docs/bench.md."""
     doc = (ROOT / "docs/bench.md").read_text()
     r = runs(brrr, *SMALL, "--concurrency", "2")[0]
-    keys = {*r, *r["raw"], *r["raw"]["requests"][0]}
+    keys = {*r, *r["raw"], *r["raw"]["requests"][0], *r["raw"]["steps"][0]}
     keys |= {k for kind in r["kinds"].values() for k in kind}
     assert [k for k in sorted(keys) if f"`{k}`" not in doc] == []
     presets = re.findall(r'\{ "(\w+)", \{ \.n_part', (ROOT / "src/cmd/simload.c").read_text())
@@ -249,10 +253,10 @@ def test_refused(brrr, args, says):
 
 def test_what_does_not_fit_is_refused(brrr):
     p = brrr(["bench", "-m", TINY, *SMALL, "-c", "49"])
-    assert p.returncode != OK and p.stdout == b""
+    assert p.returncode == USAGE and p.stdout == b""
     assert b"a prompt of 45 tokens and an answer of 5; the context holds 49" in p.stderr
     p = brrr(["bench", "-m", TINY, *SMALL, "--kv-memory", "1K"])
-    assert p.returncode != OK and b"KV cache" in p.stderr
+    assert p.returncode == USAGE and b"KV cache, --kv-memory allows 1024" in p.stderr
 
 
 def test_interrupt_reports_what_is_there(brrr):

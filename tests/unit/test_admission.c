@@ -103,6 +103,19 @@ static void users_and_priorities(void **state)
     assert_in_range(place_behind_a_flood(SCHED_FAIR, 0), 0, 3);
 }
 
+/* For the best of so many answers. */
+static bool has_place(const struct brrr_engine *e, int best_of)
+{
+    static struct gen_params g;
+    static const int32_t prompt[10];
+
+    gen_params_init(&g);
+    g.n_predict = -1;
+    g.best_of = best_of;
+    return engine_has_place(
+        e, &(struct engine_request){ .prompt = prompt, .n_prompt = COUNT(prompt), .gen = &g });
+}
+
 static void the_queue_is_bounded(void **state)
 {
     struct engine_opts o = { .n_threads = 1, .ctx = 512, .n_parallel = 2, .max_waiting = 3 };
@@ -137,10 +150,15 @@ static void the_queue_is_bounded(void **state)
     o.max_waiting = LIMIT_WAITING;
     int n = 0;
     assert_int_equal(engine_open(&e, &model, &o, NULL), BRRR_OK);
+    assert_true(has_place(e, 1) && has_place(e, 128));
     while (submit(e, &large, &more, &err) == BRRR_OK)
         n++;
     assert_non_null(strstr(err.text, "1024 MiB are possible"));
     assert_in_range(n, 100, 2000);
+    assert_false(has_place(e, 128));
+    engine_cancel(e, 1);                              /* the first of them */
+    engine_poll(e, (struct engine_event[4]){ 0 }, 4); /* its last event */
+    assert_true(has_place(e, 128));
     brrr_engine_close(e);
 }
 

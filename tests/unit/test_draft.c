@@ -86,6 +86,31 @@ static void ngram_finds_what_a_search_finds(void **state)
     assert_true(some > 1000);
 }
 
+/* No call looks at more than 4096 tokens: a step would wait for it. */
+static void long_prompts_are_read_in_parts(void **state)
+{
+    enum { LONG = 3 * 4096 + 7 };
+    static int32_t id[LONG + 5];
+    int32_t got[GUESSES];
+
+    (void)state;
+    for (int i = 0; i < LONG + 5; i++)
+        id[i] = i % 50;
+    for (int k = DRAFT_NGRAM; k <= DRAFT_SUFFIX; k++) {
+        struct draft *d;
+        int n = LONG, match;
+        assert_int_equal(draft_new(&d, (enum draft_kind)k, LONG + 5, NULL, NULL), BRRR_OK);
+        for (int call = 0; call < 3; call++, n++) {
+            assert_int_equal(draft_guess(d, id, n, got, GUESSES, &match), 0);
+            assert_int_equal(match, 0);
+        }
+        assert_true(draft_guess(d, id, n, got, GUESSES, &match) > 0);
+        assert_int_equal(match, 32);
+        assert_int_equal(got[0], n % 50);
+        draft_free(d);
+    }
+}
+
 /* --- suffix --- */
 
 /* Places of the texts (from text[t] to text[t + 1]) where these tokens end; and of them, those
@@ -333,6 +358,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ngram_finds_what_a_search_finds),
+        cmocka_unit_test(long_prompts_are_read_in_parts),
         cmocka_unit_test(suffix_counts_as_a_search_does),
         cmocka_unit_test(a_cursor_finds_the_longest_end),
         cmocka_unit_test(repetition_costs_no_more),

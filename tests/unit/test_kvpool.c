@@ -7,6 +7,7 @@
  * where the first layer of each kind keeps that position; whatever a slot may read must
  * hold it.
  */
+#include "base/clock.h"
 #include "engine/engine.h"
 #include "engine/kvdisk.h"
 #include "engine/kvpool.h"
@@ -16,6 +17,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 enum { CTX = 400, CHUNK = 64, SLOTS = 6, WINDOW = 40 };
@@ -210,6 +212,53 @@ static void the_same_computed_twice_is_kept_once(void **state)
     kvpool_free(w.p);
 }
 
+/* One by one, as an answer: windows move on after each. */
+static void answer(struct world *w, int slot, int to)
+{
+    while (w->seq[slot].done < to) {
+        assert_true(compute(w, slot, w->seq[slot].done + 1));
+        kvpool_publish(w->p, slot, w->seq[slot].token, w->seq[slot].done);
+    }
+}
+
+/* Where a prompt and a turn ended the window is there, however far it has moved on since. */
+static void windows_at_boundaries_are_kept(void **state)
+{
+    enum { PROMPT = 100, TURN = 100 + 5 * WINDOW };
+    struct world w = { .hp = local_and_global, .p = pool(&local_and_global, 0, false) };
+
+    (void)state;
+    for (int live = 0; live < 2; live++) { /* while the first answer goes on, and afterwards */
+        sequence(&w.seq[0], TURN + 2 * WINDOW, 1 + live, 0);
+        w.seq[0].n = PROMPT;
+        start(&w, 0);
+        answer(&w, 0, TURN);
+        if (!live) kvpool_release(w.p, 0);
+        /* Another answer to the same prompt: to the token, in a block that is copied. */
+        w.seq[1] = w.seq[0];
+        w.seq[1].n = PROMPT + 1;
+        w.seq[1].token[PROMPT] = 7;
+        assert_int_equal(start(&w, 1), PROMPT);
+        check_slot(&w, 1);
+        kvpool_release(w.p, 1);
+        /* The second turn, to the last block that is full; it runs on until nothing of the first
+         * turn is in its window. */
+        w.seq[1] = w.seq[0];
+        w.seq[1].n = TURN + 20;
+        assert_int_equal(start(&w, 1), TURN / KV_BLOCK * KV_BLOCK);
+        check_slot(&w, 1);
+        answer(&w, 1, TURN + WINDOW + 10);
+        /* The first turn's end once more. */
+        w.seq[2] = w.seq[0];
+        w.seq[2].n = TURN + 1;
+        assert_in_range(start(&w, 2), TURN / KV_BLOCK * KV_BLOCK, TURN);
+        check_slot(&w, 2);
+        for (int i = live ? 0 : 1; i < 3; i++)
+            kvpool_release(w.p, i);
+    }
+    kvpool_free(w.p);
+}
+
 /* Prompts over three tokens, so that they often begin alike. */
 static void new_sequence(struct world *w, int slot)
 {
@@ -297,6 +346,82 @@ static size_t bytes_alone(const struct world *w)
     return n;
 }
 
+/* Of them, what holds no position. */
+static size_t tails_alone(const struct world *w)
+{
+    size_t n = 0;
+
+    for (int i = 0; i < SLOTS; i++)
+        for (int k = 0; k < KV_KINDS; k++)
+            if (w->seq[i].live && has_kind(w, k))
+                n += block_bytes(w, k) / KV_BLOCK * (size_t)(-w->seq[i].done & (KV_BLOCK - 1));
+    return n;
+}
+
+/* Blocks of a kind that several tables have. */
+static int shared_blocks(const struct world *w, int kind, int n_block)
+{
+    const struct kv_view *v = kvpool_view(w->p);
+    int *users = calloc((size_t)n_block, sizeof(*users)), n = 0;
+
+    assert_non_null(users);
+    for (int i = 0; v->table[kind] && i < SLOTS; i++)
+        for (int b = 0; w->seq[i].live && b < (CTX + KV_BLOCK - 1) / KV_BLOCK; b++)
+            if (v->table[kind][i][b] >= 0 && ++users[v->table[kind][i][b]] == 2) n++;
+    free(users);
+    return n;
+}
+
+/* The map says what the counts and the tables say. */
+static void check_maps(const struct world *w, const struct kvpool_stats *s)
+{
+    static struct kv_map m;
+    int n_used = 0, n_cached = 0;
+
+    for (int k = 0; k < KV_KINDS; k++) {
+        struct kv_cell sum = { 0 };
+        kvpool_map(w->p, (enum kv_kind)k, &m);
+        assert_int_equal(m.n_block > 0, has_kind(w, k));
+        if (m.n_block == 0) continue;
+        assert_int_equal(m.n_cell, (m.n_block + m.per - 1) / m.per);
+        for (int i = 0; i < m.n_cell; i++) {
+            assert_true(m.cell[i].used + m.cell[i].shared + m.cell[i].cached <= m.per);
+            sum.used += m.cell[i].used;
+            sum.shared += m.cell[i].shared;
+            sum.cached += m.cell[i].cached;
+        }
+        assert_int_equal(sum.used, m.n_used);
+        assert_int_equal(sum.shared, m.n_shared);
+        assert_int_equal(sum.cached, m.n_cached);
+        assert_int_equal(m.n_shared, shared_blocks(w, k, m.n_block));
+        n_used += m.n_used + m.n_shared;
+        n_cached += m.n_cached;
+    }
+    assert_int_equal(n_used, s->n_used);
+    assert_int_equal(n_cached, s->n_cached);
+}
+
+/* A pool of more blocks than a map has cells. */
+static void a_map_has_a_limited_number_of_cells(void **state)
+{
+    struct kvpool_opts o = { .kv_type = KV_F32, .ctx = CTX, .n_slot = 1, .chunk = CHUNK };
+    size_t bytes = kvpool_bytes(&global_only, &o) / ((CTX + KV_BLOCK - 1) / KV_BLOCK);
+    struct world w = { .hp = global_only, .p = pool(&global_only, bytes * 5000, false) };
+    static struct kv_map m;
+
+    (void)state;
+    sequence(&w.seq[0], 200, 1, 200);
+    start(&w, 0);
+    while (w.seq[0].done < 200)
+        assert_true(compute(&w, 0, MIN(w.seq[0].done + CHUNK, 200)));
+    kvpool_map(w.p, KV_FULL, &m);
+    assert_true(m.n_block >= 5000 && m.n_cell <= KV_CELLS);
+    assert_int_equal(m.per, (m.n_block + KV_CELLS - 1) / KV_CELLS);
+    assert_int_equal(m.n_used, 7);
+    assert_int_equal(m.cell[0].used, m.per);
+    kvpool_free(w.p);
+}
+
 static void random_life(const struct hparams *hp, size_t budget, uint64_t seed, int steps)
 {
     struct world *w = calloc(1, sizeof(*w));
@@ -314,6 +439,9 @@ static void random_life(const struct hparams *hp, size_t budget, uint64_t seed, 
         kvpool_stats(w->p, &s);
         assert_true(s.used + s.cached <= s.budget);
         assert_int_equal(s.alone, bytes_alone(w));
+        assert_int_equal(s.tail_alone, tails_alone(w));
+        assert_true(s.tail <= s.tail_alone && s.tail < s.used + !s.used);
+        if (i % 16 == 0) check_maps(w, &s);
     }
     assert_true(s.copied > 0 && s.evicted > 0);
     for (int j = 0; j < SLOTS; j++)
@@ -383,14 +511,112 @@ static void what_comes_from_disk_is_what_was_computed(void **state)
         }
 }
 
+/* --- reading or computing --- */
+
+static double read_takes; /* seconds, of each block's data */
+
+static ssize_t read_slowly(int fd, void *buf, size_t n, off_t at)
+{
+    double until = clock_now() + (n > 512 ? read_takes : 0);
+
+    while (clock_now() < until)
+        continue;
+    return pread(fd, buf, n, at);
+}
+
+/* Blocks of a prompt of 300 tokens that come from disk, where computing one takes compute_s. The
+ * pool is a new one each time: what it has had of it before is on disk only. */
+static int blocks_read(struct kvdisk *disk, double compute_s)
+{
+    struct kvpool_opts o = { .kv_type = KV_F32, .ctx = CTX, .n_slot = SLOTS, .chunk = CHUNK };
+    static struct world w;
+
+    w = (struct world){ .hp = global_only };
+    o.disk = disk;
+    o.secret = kvdisk_secret(disk);
+    assert_int_equal(kvpool_new(&w.p, &w.hp, &o, NULL), BRRR_OK);
+    sequence(&w.seq[0], 300, 1, 300);
+    kvpool_pace(w.p, compute_s);
+    int n = start(&w, 0) / KV_BLOCK;
+    check_slot(&w, 0);
+    while (w.seq[0].done < 300) {
+        assert_true(compute(&w, 0, MIN(w.seq[0].done + CHUNK, 300)));
+        kvpool_publish(w.p, 0, w.seq[0].token, w.seq[0].done);
+    }
+    kvpool_release(w.p, 0);
+    assert_true(kvdisk_flush(disk, 10));
+    kvpool_free(w.p);
+    return n;
+}
+
+/* Each start chooses by what reading and computing a block took lately. */
+static void what_is_cheaper_is_done(void **state)
+{
+    const struct kvfile_io io = { .read = read_slowly, .write = pwrite, .resize = ftruncate };
+    char dir[] = "/tmp/test_kvpool.XXXXXX", cmd[64];
+    struct kvdisk_opts d = { .dir = dir, .bytes = 2 << 20, .id = { "test", { 0 } }, .io = &io };
+    struct kvdisk *disk;
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    kvpool_kind_bytes(&global_only, KV_F32, d.id.kind_bytes);
+    assert_int_equal(kvdisk_open(&disk, &d, NULL), BRRR_OK);
+    read_takes = 1e-4;
+    assert_int_equal(blocks_read(disk, 1e3), 0); /* nothing is there */
+    assert_true(blocks_read(disk, 1e3) > 0);
+    assert_int_equal(blocks_read(disk, 1e-5), 0);
+    assert_true(blocks_read(disk, 1e3) > 0);
+    read_takes = 3e-3; /* a disk that became slow is noticed by reading */
+    blocks_read(disk, 1e3);
+    assert_int_equal(blocks_read(disk, 3e-4), 0);
+    assert_true(blocks_read(disk, 0) > 0); /* not known what computing takes */
+    kvdisk_close(disk);
+    snprintf(cmd, sizeof(cmd), "rm -rf '%s'", dir);
+    assert_int_equal(system(cmd), 0);
+}
+
+/* What is on disk is expected, what is in memory or nowhere is not, nor what is better computed. */
+static void what_will_be_read_is_expected(void **state)
+{
+    char dir[] = "/tmp/test_kvpool.XXXXXX", cmd[64];
+    struct kvpool_opts o = { .kv_type = KV_F32, .ctx = CTX, .n_slot = SLOTS, .chunk = CHUNK };
+    struct kvdisk_opts d = { .dir = dir, .bytes = 2 << 20, .id = { "test", { 0 } } };
+    struct world w = { .hp = local_and_global };
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    kvpool_kind_bytes(&w.hp, KV_F32, d.id.kind_bytes);
+    sequence(&w.seq[0], 300, 1, 300);
+    for (int round = 0; round < 2; round++) {
+        assert_int_equal(kvdisk_open(&o.disk, &d, NULL), BRRR_OK);
+        o.secret = kvdisk_secret(o.disk);
+        assert_int_equal(kvpool_new(&w.p, &w.hp, &o, NULL), BRRR_OK);
+        assert_int_equal(kvpool_expect(w.p, w.seq[0].token, 300, 0), round == 1);
+        assert_false(kvpool_expect(w.p, w.seq[0].token, 300, 9));
+        assert_int_equal(start(&w, 0), round * 288);
+        check_slot(&w, 0);
+        answer(&w, 0, 300);
+        assert_false(kvpool_expect(w.p, w.seq[0].token, 300, 0));
+        kvpool_release(w.p, 0);
+        kvdisk_close(o.disk);
+        kvpool_free(w.p);
+    }
+    snprintf(cmd, sizeof(cmd), "rm -rf '%s'", dir);
+    assert_int_equal(system(cmd), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(prefixes_are_found_to_the_token),
         cmocka_unit_test(without_prefixes_nothing_is_found),
         cmocka_unit_test(the_same_computed_twice_is_kept_once),
+        cmocka_unit_test(windows_at_boundaries_are_kept),
+        cmocka_unit_test(a_map_has_a_limited_number_of_cells),
         cmocka_unit_test(a_slot_reads_what_was_computed_for_it),
         cmocka_unit_test(what_comes_from_disk_is_what_was_computed),
+        cmocka_unit_test(what_is_cheaper_is_done),
+        cmocka_unit_test(what_will_be_read_is_expected),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

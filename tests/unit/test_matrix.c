@@ -2,8 +2,8 @@
 /*
  * test_matrix.c - the determinism contract over random requests: each computed alone by a
  * plain engine, and then in the company of all the others, by engines with other batches,
- * chunks, threads, caches and too little memory. Every token and the bits of every
- * log-probability of the whole vocabulary must be the same.
+ * chunks, threads, caches, drafters and too little memory, with a disk behind it and without. Every
+ * token and the bits of every log-probability of the whole vocabulary must be the same.
  *
  * MATRIX_REQUESTS=N makes it larger (default 200), MATRIX_SEED=S another one.
  */
@@ -12,8 +12,10 @@
 
 #include "base/f16.h"
 #include "base/rng.h"
+#include "engine/kvdisk.h"
 #include "engine/kvpool.h"
 #include "engine/metrics.h"
+#include "engine/run.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,7 +24,15 @@
 
 #include "tiny_model.h"
 
-enum { CTX = 256, MAX_PROMPT = 170, MAX_GEN = 60, MAX_CHOICES = 4, FEW = 200, MOST = 100000 };
+enum {
+    CTX = 256,
+    MAX_PROMPT = 170,
+    MAX_GEN = 60,
+    MAX_CHOICES = 4,
+    FEW = 200,
+    MOST = 100000,
+    DISK = 64 << 20
+};
 
 /* What a request came to: a digest of each answer's events. */
 struct outcome {
@@ -134,6 +144,7 @@ static void submit(struct brrr_engine *e, uint64_t seed, int i, struct outcome *
 }
 
 static const struct brrr_model *second; /* it guesses */
+static char disk_dir[] = "/tmp/test_matrix.XXXXXX";
 
 static struct brrr_engine *open_variant(const struct brrr_model *m, const struct variant *v)
 {
@@ -149,9 +160,15 @@ static struct brrr_engine *open_variant(const struct brrr_model *m, const struct
     return e;
 }
 
+/* What an engine counted. */
+struct counted {
+    struct metrics x;
+    struct kvdisk_stats disk;
+};
+
 /* All requests, arriving at random times, every fifth one twice and then cancelled once. */
 static void together(const struct brrr_model *m, const struct variant *v, uint64_t seed,
-                     struct outcome *out, int n, struct metrics *metrics)
+                     struct outcome *out, int n, struct counted *c)
 {
     struct brrr_engine *e = open_variant(m, v);
     struct outcome doomed = { 0 };
@@ -165,8 +182,12 @@ static void together(const struct brrr_model *m, const struct variant *v, uint64
     }
     while (poll_once(e, out, n))
         continue;
-    engine_metrics(e, metrics);
-    assert_int_equal(metrics->kv.n_used, 0);
+    engine_metrics(e, &c->x);
+    assert_int_equal(c->x.kv.n_used, 0);
+    if (v->o.kv_disk) {
+        assert_non_null(e->disk);
+        kvdisk_stats(e->disk, &c->disk);
+    }
     brrr_engine_close(e);
 }
 
@@ -194,6 +215,18 @@ static const struct variant variants[] = {
       2 },
     { "first come, first served",
       { .n_threads = 2, .n_parallel = 5, .chunk = 100, .policy = SCHED_FCFS },
+      2 },
+    { "short of memory, with a disk",
+      { .n_threads = 2, .n_parallel = 4, .chunk = 64, .kv_disk = disk_dir, .kv_disk_bytes = DISK },
+      2 },
+    { "guesses and a disk, short of memory",
+      { .n_threads = 1,
+        .n_parallel = 6,
+        .chunk = 40,
+        .speculate = DRAFT_SUFFIX,
+        .draft_all = true,
+        .kv_disk = disk_dir,
+        .kv_disk_bytes = DISK },
       2 },
     { "guesses from n-grams",
       { .n_threads = 2, .n_parallel = 6, .chunk = 5, .speculate = DRAFT_NGRAM },
@@ -230,11 +263,11 @@ static void all_alike(const struct tiny_spec *spec)
     int n = (int)MIN(number("MATRIX_REQUESTS", FEW), MOST);
     uint64_t seed = (uint64_t)number("MATRIX_SEED", 1);
     struct outcome *want = calloc((size_t)n, sizeof(*want)), *got;
-    struct metrics x;
+    struct counted c;
     struct brrr_model m, m2;
     struct tiny tiny, tiny2;
     struct tiny_spec spec2 = *spec;
-    uint64_t n_cached = 0, n_accepted = 0;
+    uint64_t n_cached = 0, n_accepted = 0, n_read = 0;
 
     assert_non_null(want);
     tiny_open(&m, &tiny, spec, BRRR_PRECISION_Q8);
@@ -251,20 +284,24 @@ static void all_alike(const struct tiny_spec *spec)
     for (size_t v = 0; v < COUNT(variants); v++) {
         got = calloc((size_t)n, sizeof(*got));
         assert_non_null(got);
-        together(&m, &variants[v], seed, got, n, &x);
+        c = (struct counted){ 0 };
+        together(&m, &variants[v], seed, got, n, &c);
         compare(&variants[v], seed, want, got, n);
-        n_preempted += x.n_preempted;
-        n_cached += x.n_cached;
-        n_accepted += x.n_accepted;
+        n_preempted += c.x.n_preempted;
+        n_cached += c.x.n_cached;
+        n_accepted += c.x.n_accepted;
         if (getenv("MATRIX_VERBOSE"))
             print_message(
                 "%s: %llu preempted, %llu tokens found in the cache, %llu guessed, %llu of "
-                "them right\n",
-                variants[v].name, (unsigned long long)x.n_preempted, (unsigned long long)x.n_cached,
-                (unsigned long long)x.n_drafted, (unsigned long long)x.n_accepted);
+                "them right; %llu blocks written to disk, %llu read\n",
+                variants[v].name, (unsigned long long)c.x.n_preempted,
+                (unsigned long long)c.x.n_cached, (unsigned long long)c.x.n_drafted,
+                (unsigned long long)c.x.n_accepted, (unsigned long long)c.disk.n_written,
+                (unsigned long long)c.disk.n_read);
+        n_read += c.disk.n_read;
         free(got);
     }
-    if (n >= FEW) assert_true(n_cached > 0 && n_accepted > 0);
+    if (n >= FEW) assert_true(n_cached > 0 && n_accepted > 0 && n_read > 0);
     free(want);
     tiny_close(&m, &tiny);
     tiny_close(&m2, &tiny2);
@@ -283,11 +320,26 @@ static void windows(void **state)
     if (number("MATRIX_REQUESTS", FEW) >= FEW) assert_true(n_preempted > 0);
 }
 
+static int new_dir(void **state)
+{
+    (void)state;
+    return mkdtemp(disk_dir) ? 0 : -1;
+}
+
+static int remove_dir(void **state)
+{
+    char cmd[64];
+
+    (void)state;
+    snprintf(cmd, sizeof(cmd), "rm -rf '%s'", disk_dir);
+    return system(cmd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(full_attention),
         cmocka_unit_test(windows),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, new_dir, remove_dir);
 }

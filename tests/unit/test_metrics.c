@@ -9,6 +9,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <cmocka.h>
 
 #include "tiny_model.h"
@@ -50,6 +51,37 @@ static void submit_all(struct brrr_engine *e)
     assert_int_equal(submit_ids(e, prompt, 0, &g, &id, NULL), BRRR_E_FORMAT);
     assert_int_equal(submit_ids(e, prompt, N_PROMPT - 1, &g, &id, NULL), BRRR_OK);
     engine_cancel(e, id);
+}
+
+/* Its further answers wait for the only slot and find the prompt in the cache. */
+static void a_prompt_counts_once(void **state)
+{
+    struct engine_opts o = { .n_threads = 1, .n_parallel = 1, .ctx = 200 };
+    static struct gen_params g;
+    static const int32_t prompt[N_PROMPT] = { 5 };
+    struct engine_event ev[LIMIT_PARALLEL];
+    struct brrr_engine *e;
+    struct brrr_model m;
+    struct metrics x;
+    struct tiny tiny;
+    uint64_t id;
+
+    (void)state;
+    tiny_open(&m, &tiny, &(struct tiny_spec){ "llama", 2, 0, 256, QT_Q4_1 }, BRRR_PRECISION_Q8);
+    assert_int_equal(engine_open(&e, &m, &o, NULL), BRRR_OK);
+    gen_params_init(&g);
+    g.n_predict = N_GEN;
+    g.ignore_eos = true;
+    g.n_choices = 3;
+    assert_int_equal(submit_ids(e, prompt, N_PROMPT, &g, &id, NULL), BRRR_OK);
+    while (engine_poll(e, ev, LIMIT_PARALLEL) >= 0)
+        continue;
+    engine_metrics(e, &x);
+    assert_int_equal(x.n_prompt, N_PROMPT);
+    assert_int_equal(x.n_cached, 0);
+    assert_int_equal(x.n_made, 3 * N_GEN);
+    brrr_engine_close(e);
+    tiny_close(&m, &tiny);
 }
 
 static void counts_are_what_happened(void **state)
@@ -142,14 +174,94 @@ static void what_is_shared_is_counted(void **state)
     assert_int_equal(x.kv.n_used, 3);
     assert_int_equal(s.kv_used, 3 * block);
     assert_int_equal(s.kv_alone, 6 * 3 * block);
-    assert_int_equal(s.kv_tail, 6 * 16 * (block / 32));
+    assert_int_equal(s.kv_tail, 16 * (block / 32));
+    assert_int_equal(s.kv_tail_alone, 6 * 16 * (block / 32));
     assert_int_equal(engine_poll(e, ev, LIMIT_PARALLEL), 6);
     assert_int_equal(engine_steps(e, &s, 1), 1);
     assert_int_equal(s.kv_used, (2 + 6) * block); /* each has a last block of its own */
     assert_int_equal(s.kv_alone, 6 * 3 * block);
     assert_int_equal(s.kv_tail, 6 * 15 * (block / 32));
+    assert_int_equal(s.kv_tail_alone, s.kv_tail);
     brrr_engine_close(e);
     tiny_close(&m, &tiny);
+}
+
+/*
+ * The standard load: prompts of 329 tokens that share 219, answers of 64, 32 at once. Of what
+ * sequences see, at most 5 % holds no token. Of the blocks themselves it is more, because what they
+ * share has no tails: DESIGN.md.
+ */
+static void little_is_wasted_in_the_standard_load(void **state)
+{
+    enum { LOAD = 64, AT_ONCE = 32, PROMPT = 329, SHARED = 219, ANSWER = 64 };
+    struct engine_opts o = { .n_threads = 1, .n_parallel = AT_ONCE, .ctx = 400 };
+    static struct metric_step steps[METRIC_STEPS];
+    static struct gen_params g;
+    struct engine_event ev[LIMIT_PARALLEL];
+    int32_t prompt[PROMPT];
+    struct brrr_engine *e;
+    struct brrr_model m;
+    struct tiny tiny;
+    double used = 0, alone = 0, tail = 0, tail_alone = 0;
+    uint64_t id;
+
+    (void)state;
+    tiny_open(&m, &tiny, &(struct tiny_spec){ "llama", 1, 0, 512, QT_Q4_1 }, BRRR_PRECISION_Q8);
+    assert_int_equal(engine_open(&e, &m, &o, NULL), BRRR_OK);
+    gen_params_init(&g);
+    g.n_predict = ANSWER;
+    g.ignore_eos = true;
+    for (int k = 0; k < LOAD; k++) {
+        for (int i = 0; i < PROMPT; i++)
+            prompt[i] = (i * 13 + (i < SHARED ? 0 : k * 17 + 1)) % TINY_VOCAB;
+        assert_int_equal(submit_ids(e, prompt, PROMPT, &g, &id, NULL), BRRR_OK);
+    }
+    while (engine_poll(e, ev, LIMIT_PARALLEL) >= 0)
+        continue;
+    int n = engine_steps(e, steps, METRIC_STEPS);
+    assert_in_range(n, 2 * ANSWER, METRIC_STEPS - 1); /* all of them */
+    for (int i = 0; i < n; i++) {
+        used += (double)steps[i].kv_used;
+        alone += (double)steps[i].kv_alone;
+        tail += (double)steps[i].kv_tail;
+        tail_alone += (double)steps[i].kv_tail_alone;
+    }
+    print_message("hold no token: %.1f %% of the blocks, %.1f %% of what sequences have\n",
+                  100 * tail / used, 100 * tail_alone / alone);
+    assert_true(alone > 1.5 * used && tail > 0 && tail_alone >= tail);
+    assert_true(tail_alone <= 0.05 * alone);
+    brrr_engine_close(e);
+    tiny_close(&m, &tiny);
+}
+
+/* What the disk tier counts is among the rest. */
+static void the_disk_tier_is_counted(void **state)
+{
+    char dir[] = "/tmp/test_metrics.XXXXXX", cmd[64];
+    struct engine_opts o = { .n_threads = 1, .n_parallel = 3, .ctx = 200, .kv_disk = dir };
+    struct engine_event ev[LIMIT_PARALLEL];
+    struct brrr_engine *e;
+    struct brrr_model m;
+    struct metrics x;
+    struct tiny tiny;
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    o.kv_disk_bytes = 16 << 20;
+    tiny_open(&m, &tiny, &(struct tiny_spec){ "llama", 2, 0, 256, QT_Q4_1 }, BRRR_PRECISION_Q8);
+    for (int round = 0; round < 2; round++) {
+        assert_int_equal(engine_open(&e, &m, &o, NULL), BRRR_OK);
+        submit_all(e);
+        while (engine_poll(e, ev, LIMIT_PARALLEL) >= 0)
+            continue;
+        engine_metrics(e, &x);
+        assert_true(x.disk.n_block_max > 0);
+        assert_true(round == 0 ? x.disk.n_read == 0 : x.disk.n_read > 0);
+        brrr_engine_close(e);
+    }
+    tiny_close(&m, &tiny);
+    snprintf(cmd, sizeof(cmd), "rm -rf '%s'", dir);
+    assert_int_equal(system(cmd), 0);
 }
 
 int main(void)
@@ -157,7 +269,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(times_and_quantiles),
         cmocka_unit_test(counts_are_what_happened),
+        cmocka_unit_test(a_prompt_counts_once),
         cmocka_unit_test(what_is_shared_is_counted),
+        cmocka_unit_test(little_is_wasted_in_the_standard_load),
+        cmocka_unit_test(the_disk_tier_is_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

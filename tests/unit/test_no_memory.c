@@ -8,9 +8,10 @@
  * This program has its own malloc(), which glibc uses too. Sanitizers bring theirs.
  */
 #include "base/f16.h"
-#include "engine/request.h"
+#include "engine/run.h"
 #include "text/vocab.h"
 
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -27,6 +28,7 @@
 
 static long n_alloc, fail_at; /* allocations so far; the one that fails, 0: none */
 static long n_live;           /* allocations that were not given back            */
+static size_t live_bytes;     /* in them                                         */
 static bool fail_all;
 
 #if OWN_MALLOC
@@ -46,6 +48,7 @@ static bool refused(void)
 static void *counted(void *p)
 {
     n_live += p != NULL;
+    live_bytes += malloc_usable_size(p);
     return p;
 }
 
@@ -61,8 +64,13 @@ OURS void *calloc(size_t n, size_t size)
 
 OURS void *realloc(void *p, size_t n)
 {
+    size_t before = malloc_usable_size(p);
+
     if (refused()) return NULL;
-    return p ? __libc_realloc(p, n) : counted(__libc_malloc(n));
+    if (!p) return counted(__libc_malloc(n));
+    p = __libc_realloc(p, n);
+    if (p) live_bytes += malloc_usable_size(p) - before;
+    return p;
 }
 
 OURS void *aligned_alloc(size_t align, size_t n)
@@ -73,6 +81,7 @@ OURS void *aligned_alloc(size_t align, size_t n)
 OURS void free(void *p)
 {
     n_live -= p != NULL;
+    live_bytes -= malloc_usable_size(p);
     __libc_free(p);
 }
 #endif
@@ -333,6 +342,59 @@ static void who_runs_does_not_see_refusals(void **state)
     tiny_close(&m, &tiny);
 }
 
+/* --- the bound on all that waits is in bytes --- */
+
+static void ask_many(struct gen_params *g)
+{
+    g->n_choices = 128;
+    g->n_logprobs = 100;
+}
+static void ask_wide(struct gen_params *g)
+{
+    g->beam_width = 32;
+}
+
+/* What a request is counted as is what it takes: drafters, rows of guesses and likeliest tokens
+ * used to be forgotten, which are the most of it. */
+static void requests_count_what_they_take(void **state)
+{
+    static const int32_t prompt[40] = { 0 };
+    static struct gen_params g;
+    void (*const asks[])(struct gen_params *) = { ask_one,   ask_choices, ask_best_logprobs,
+                                                  ask_beams, ask_many,    ask_wide };
+    struct brrr_engine *e;
+    struct brrr_model m;
+    struct tiny tiny;
+    uint64_t id;
+
+    (void)state;
+    tiny_open(&m, &tiny, &(struct tiny_spec){ "llama", 1, 0, 2048, QT_Q4_1 }, BRRR_PRECISION_Q8);
+    m.tok = open_bytes();
+    for (int d = 0; d < DRAFT_KINDS; d++) {
+        struct engine_opts o = { .n_threads = 1,
+                                 .ctx = 2048,
+                                 .n_parallel = 32,
+                                 .speculate = (enum draft_kind)d,
+                                 .draft_model = &m,
+                                 .draft_max = 64 };
+        assert_int_equal(engine_open(&e, &m, &o, NULL), BRRR_OK);
+        /* The table of events grows with the first request of so many answers. */
+        draw_params(&g, ask_many);
+        assert_int_equal(submit_ids(e, prompt, COUNT(prompt), &g, &id, NULL), BRRR_OK);
+        for (size_t k = 0; k < COUNT(asks); k++) {
+            draw_params(&g, asks[k]);
+            g.n_predict = -1;
+            size_t before = live_bytes, counted_before = e->request_bytes;
+            assert_int_equal(submit_ids(e, prompt, COUNT(prompt), &g, &id, NULL), BRRR_OK);
+            size_t took = live_bytes - before, counted_as = e->request_bytes - counted_before;
+            if (OWN_MALLOC) assert_in_range(counted_as, took - took / 20, took + took / 10);
+        }
+        brrr_engine_close(e);
+    }
+    tokenizer_close(m.tok);
+    tiny_close(&m, &tiny);
+}
+
 /* Nothing of an engine is left when it could not be opened. What is only asked for a better guess,
  * such as the free memory, may fail. */
 static void every_allocation_of_an_engine_fails_once(void **state)
@@ -366,6 +428,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_allocation_of_a_request_fails_once),
         cmocka_unit_test(who_runs_does_not_see_refusals),
+        cmocka_unit_test(requests_count_what_they_take),
         cmocka_unit_test(every_allocation_of_an_engine_fails_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * test_rng.c - the generator's known answers, which must never change, and its
- * uniformity along each of the three things that name a draw.
+ * uniformity along each of the things that name a draw.
  */
 #include "base/rng.h"
 #include "base/status.h"
@@ -46,6 +46,35 @@ static void test_uniform_known(void **state)
     assert_true(rng_uniform(1ull << 63, 3, 1ull << 40) == 0x1.b1fad4178cf8p-5);
 }
 
+/* The noise of token ids is where rng.h says, and never comes from a block that has another use. */
+static void test_ids(void **state)
+{
+    static const struct {
+        uint64_t seed, position;
+        uint32_t choice, group;
+    } rows[] = { { 0, 0, 0, 0 }, { 42, 7, 1, 3 }, { 1ull << 63, 1ull << 40, 3, 4095 } };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        uint32_t key[2] = { (uint32_t)rows[i].seed, (uint32_t)(rows[i].seed >> 32) };
+        uint32_t ctr[4] = { (uint32_t)rows[i].position, (uint32_t)(rows[i].position >> 32),
+                            rows[i].choice, 0 };
+        struct rng_place p = rng_place(rows[i].seed, rows[i].choice, rows[i].position);
+        uint8_t byte[RNG_GROUP];
+        uint32_t r[4];
+
+        rng_bytes(byte, &p, rows[i].group);
+        for (int id = 0; id < RNG_GROUP; id++) {
+            ctr[3] = 1 + 4 * rows[i].group + (uint32_t)(id / 4 % 4);
+            rng_philox(r, ctr, key);
+            assert_int_equal(byte[id], r[id / 16] >> 8 * (id % 4) & 255);
+            ctr[3] = (1u << 31) + RNG_GROUP * rows[i].group + (uint32_t)id;
+            rng_philox(r, ctr, key);
+            assert_true(rng_bits(&p, ctr[3] & INT32_MAX) == ((uint64_t)r[1] << 32 | r[0]) >> 11);
+        }
+    }
+}
+
 /* Chi-square of n draws in 256 classes, as standard deviations from what is expected. */
 static double chi_square(double (*draw)(int i), int n)
 {
@@ -85,9 +114,65 @@ static double by_step(int i)
     return u < 0 ? u + 1 : u;
 }
 
+/* Of token ids: the number that the race makes of them, and those of neighbours. */
+static double by_id(int id)
+{
+    struct rng_place p = rng_place(7, 0, 100);
+    uint8_t byte[RNG_GROUP];
+
+    rng_bytes(byte, &p, (uint32_t)(id / RNG_GROUP));
+    return (byte[id % RNG_GROUP] + (double)rng_bits(&p, (uint32_t)id) * 0x1p-53) / 256;
+}
+
+/* The four bits that matter most of each of two ids, one way or another next to each other. */
+static double id_pair(int id, int far)
+{
+    return (floor(by_id(id) * 16) + by_id(id + far)) / 16;
+}
+
+static double by_id_pair(int id)
+{
+    return id_pair(id, 1);
+}
+
+static double by_group_pair(int id)
+{
+    return id_pair(id, RNG_GROUP);
+}
+
+/* The first bits of an id and the further ones. */
+static double by_id_bits(int id)
+{
+    double u = by_id(id) * 16, v = by_id(id) * 256;
+
+    return (floor(u) + (v - floor(v))) / 16;
+}
+
+/* An id here and at the next place, and in the next choice. */
+static double id_at(uint32_t choice, int position)
+{
+    struct rng_place p = rng_place(7, choice, (uint64_t)position);
+    uint8_t byte[RNG_GROUP];
+
+    rng_bytes(byte, &p, 20);
+    return (byte[5] + (double)rng_bits(&p, 20 * RNG_GROUP + 5) * 0x1p-53) / 256;
+}
+
+static double by_place_pair(int position)
+{
+    return (floor(id_at(0, position) * 16) + id_at(0, position + 1)) / 16;
+}
+
+static double by_choice_pair(int position)
+{
+    return (floor(id_at(0, position) * 16) + id_at(1, position)) / 16;
+}
+
 static void test_uniformity(void **state)
 {
-    double (*const draws[])(int) = { by_position, by_seed, by_choice, by_step };
+    double (*const draws[])(int) = { by_position,   by_seed,       by_choice,     by_step,
+                                     by_id,         by_id_pair,    by_group_pair, by_id_bits,
+                                     by_place_pair, by_choice_pair };
 
     (void)state;
     for (size_t i = 0; i < COUNT(draws); i++)
@@ -99,6 +184,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_philox),
         cmocka_unit_test(test_uniform_known),
+        cmocka_unit_test(test_ids),
         cmocka_unit_test(test_uniformity),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

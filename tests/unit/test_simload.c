@@ -258,6 +258,28 @@ static void traces_are_read(void **state)
     }
 }
 
+/* However much nesting and how many values are in it. */
+static void long_lines_are_not_parsed(void **state)
+{
+    static const char head[] = "{\"arrival\":0,\"prompt_tokens\":1,";
+    static const char tail[] = "\"output_tokens\":1}\n0,1,1\n";
+    static char text[8192];
+    struct brrr_error err;
+    struct simload l;
+
+    (void)state;
+    for (int n = 4097; n >= 4096; n--) { /* bytes of the line, its end not among them */
+        int gap = n - (int)strlen(head) - (int)strlen("\"output_tokens\":1}");
+        snprintf(text, sizeof(text), "0,1,1\n%s%*s%s", head, gap, "", tail);
+        enum brrr_status st = read_text(&l, text, &err);
+        assert_int_equal(st, n > 4096 ? BRRR_E_FORMAT : BRRR_OK);
+        if (st)
+            assert_non_null(strstr(err.text, "t line 2: 4097 bytes, a request has at most 4096"));
+        else assert_int_equal(l.n, 3);
+        simload_free(&l);
+    }
+}
+
 static void broken_traces_are_refused(void **state)
 {
     static const struct {
@@ -312,6 +334,7 @@ int main(void)
         cmocka_unit_test(too_many_are_refused),
         cmocka_unit_test(traces_are_read),
         cmocka_unit_test(broken_traces_are_refused),
+        cmocka_unit_test(long_lines_are_not_parsed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -139,12 +139,14 @@ static void steps_are_weighed_by_time(void **state)
           .n_running = 2,
           .kv_used = 10,
           .kv_tail = 1,
+          .kv_tail_alone = 2,
           .kv_alone = 20 },
         { .phase_s = { [PHASE_MODEL] = 2, [PHASE_PLAN] = 0.75, [PHASE_CACHE] = 0.25 },
           .n_decode = 4,
           .n_running = 4,
           .kv_used = 30,
           .kv_tail = 3,
+          .kv_tail_alone = 4,
           .kv_alone = 40 },
     };
     struct simload l = { 0 };
@@ -159,6 +161,7 @@ static void steps_are_weighed_by_time(void **state)
     assert_float_equal(run.sum.kv_used_mean, 0.25, 1e-12);
     assert_float_equal(run.sum.kv_used_most, 0.3, 1e-12);
     assert_float_equal(run.sum.kv_tail_share, 0.1, 1e-12);
+    assert_float_equal(run.sum.kv_tail_seq_share, 0.1, 1e-12);
     assert_float_equal(run.sum.kv_saved_share, 1 - 100.0 / 140, 1e-12);
     assert_float_equal(run.sum.plan_share, 0.75 / 4, 1e-12);
     assert_float_equal(run.sum.cache_share, 0.25 / 4, 1e-12);

@@ -24,6 +24,21 @@ static void charged_for_work_and_memory(void **state)
     users_fini(&u);
 }
 
+/* Memory is paid for by the second: a slow step of few rows costs more than a fast one of many. */
+static void time_is_worth_what_is_computed_in_it(void **state)
+{
+    struct users u;
+
+    (void)state;
+    assert_int_equal(users_init(&u, 4, NULL), BRRR_OK);
+    assert_true(users_step(&u, 7, 0) == 7); /* a clock that stands still */
+    u.rows = 0;
+    assert_true(users_step(&u, 100, 1) == 100);
+    assert_true(users_step(&u, 10, 1) == 55);
+    assert_true(users_step(&u, 10, 2) == 60);
+    users_fini(&u);
+}
+
 /* Who got nothing for long starves, with its oldest task alone. */
 static void who_gets_nothing_starves(void **state)
 {
@@ -118,6 +133,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(charged_for_work_and_memory),
+        cmocka_unit_test(time_is_worth_what_is_computed_in_it),
         cmocka_unit_test(who_gets_nothing_starves),
         cmocka_unit_test(who_comes_back_is_lifted),
         cmocka_unit_test(with_nobody_there_all_begin_anew),
