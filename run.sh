@@ -16,7 +16,7 @@ say() { echo "run.sh: $*" >&2; }
 
 build() {
     "$root/tools/install-packages" gcc libc6-dev make pkg-config libjansson-dev libpcre2-dev \
-        libutf8proc-dev libxxhash-dev libedit-dev </dev/null || return 1
+        libutf8proc-dev libxxhash-dev libedit-dev libevent-dev libssl-dev </dev/null || return 1
     # Nothing to do is the usual case, and quick.
     make -C "$root" -s -q MODE=release build/release/brrr </dev/null >/dev/null 2>&1 && return 0
     say "building brrr (about a minute the first time)"
@@ -34,11 +34,11 @@ is_model() {
 }
 
 # True if this command line ends up with the default model: -m, BRRR_MODEL or an operand may name
-# another one. An operand of `chat` or `tune` can also be the value of an option, so it has to be a model.
+# another one. An operand of `chat`, `serve` or `tune` can also be the value of an option, so it has to be a model.
 needs_default() {
     verb=$1
     case $verb in
-    chat | run | tokenize | template | logits | ppl | inspect | bench | tune) ;;
+    chat | run | serve | tokenize | template | logits | ppl | inspect | bench | tune) ;;
     *) return 1 ;;
     esac
     shift
@@ -53,7 +53,7 @@ needs_default() {
         inspect:--tensor) [ $# -eq 1 ] || shift ;;
         *:-*) ;;
         inspect:*) given=$1 ;;
-        chat:* | tune:*) if is_model "$1"; then given=$1; fi ;;
+        chat:* | serve:* | tune:*) if is_model "$1"; then given=$1; fi ;;
         esac
         shift
     done

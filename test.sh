@@ -12,7 +12,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
 unset MODE CC CFLAGS LDFLAGS MAKEFLAGS BRRR BRRR_CPU
 export LC_ALL=C.UTF-8
 
-PACKAGES=(gcc libc6-dev make pkg-config libjansson-dev libpcre2-dev libutf8proc-dev libxxhash-dev libedit-dev
+PACKAGES=(gcc libc6-dev make pkg-config libjansson-dev libpcre2-dev libutf8proc-dev libxxhash-dev libedit-dev libevent-dev libssl-dev
     libcmocka-dev universal-ctags clang-14 libclang-rt-14-dev clang-format-14 qemu-user
     python3 python3-pip python3-venv ca-certificates)
 # What runs under ThreadSanitizer: the unit tests that start threads.
@@ -247,13 +247,13 @@ step kernels kernels release
 step kernels-clang kernels release-clang-14
 step unit unit release
 step sim simulate release 20
-step pytest pytests build/release/brrr tests/cli tests/golden tests/api
+step pytest pytests build/release/brrr tests/cli tests/api tests/golden
 step build-asan build MODE=asan all unit kernels-test sim fuzz-bins
 step kernels-asan kernels asan
 step unit-asan unit asan
 step sim-asan simulate asan 10
 step replay replay
-step pytest-asan pytests build/asan/brrr tests/cli tests/golden tests/api --ignore=tests/golden/test_real.py
+step pytest-asan pytests build/asan/brrr tests/cli tests/api tests/golden --ignore=tests/golden/test_real.py
 # The real models compute for minutes where each load of a vector kernel is checked. The larger one
 # only with HEAVY=1 (make heavy).
 real_choice=(-k default_model)

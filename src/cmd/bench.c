@@ -185,6 +185,9 @@ static const char *stray(const struct options *o)
     if (o->shared_prefix) return "--shared-prefix";
     if (o->slo) return "--slo";
     if (o->file) return "--file";
+    if (o->speculate) return "--speculate";
+    if (o->draft_model) return "--draft-model";
+    if (OPTION_GIVEN(o, draft_max)) return "--draft-max";
     if (OPTION_GIVEN(o, requests)) return "--requests";
     if (OPTION_GIVEN(o, beams)) return "--beams";
     return OPTION_GIVEN(o, samples) ? "--samples" : NULL;

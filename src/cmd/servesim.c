@@ -267,6 +267,7 @@ static int open_bench(struct servesim *s, const struct options *o)
     if ((code = session_engine_opts(&s->b.eo, o)) || (code = session_open(&s->b.m, o))) return code;
     s->b.planned = session_plan(&s->b.eo, o, s->b.m);
     model_profile_kv(s->b.m->model, s->b.eo.kv_type, s->b.profile, sizeof(s->b.profile));
+    if ((code = session_open_draft(&s->b.eo, o))) return code;
     eo = s->b.eo;
     if (engine_opts_settle(&eo, s->b.m, &err)) return cmd_fail_engine(&err);
     s->b.eo.n_threads = eo.n_threads;
@@ -283,6 +284,7 @@ static void close_all(struct servesim *s, struct request *q, struct ids *ids)
         simload_free((struct simload *)(uintptr_t)s->run[i].load);
         free((void *)(uintptr_t)s->run[i].load);
     }
+    session_close_draft(&s->b.eo);
     brrr_model_close(s->b.m);
     free((char *)(uintptr_t)q->trace.p);
     ids_free(ids);

@@ -31,6 +31,7 @@ struct sim_request {
     int n_tok;                    /* made, of all answers                                     */
     int n_left;                   /* answers that have not ended                              */
     int n_cached, n_preempted;    /* of its first answer                                      */
+    int n_drafted, n_accepted;    /* guesses of all answers; of them, right                   */
     int n_could;                  /* tokens in full blocks that earlier requests had computed */
     double queue_s;               /* sent to first scheduled                                  */
     bool refused, ended, met;     /* met: the objectives                                      */

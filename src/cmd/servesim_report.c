@@ -219,6 +219,9 @@ static void print_run_notes(const struct sim_run *run, const char *end)
     printf("of what was in use %.1f %% held no token (%.1f %% of what each sequence had), sharing "
            "saved %.1f %%%s\n",
            100 * m->kv_tail_share, 100 * m->kv_tail_seq_share, 100 * m->kv_saved_share, end);
+    if (m->drafted > 0)
+        printf("%s: of %.0f guesses (%s) %.1f %% were right%s\n", run->name, m->drafted,
+               draft_name(run->eo.speculate), 100 * m->accepted / m->drafted, end);
     if (m->could_tokens > 0)
         printf("%s: of %.0f tokens that earlier requests had computed %.1f %% were found%s\n",
                run->name, m->could_tokens, 100 * m->hit_share, end);
@@ -369,11 +372,12 @@ static json_t *json_slo(const struct sim_slo *slo)
 static json_t *json_run(const struct sim_run *run, const struct bench *b)
 {
     json_t *o = json_pack(
-        "{s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:b, s:s, s:i, s:i, s:b, s:o}", "run", run->name,
+        "{s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:b, s:s, s:s, s:i, s:i, s:b, s:o}", "run", run->name,
         "load", run->load_name, "requests", run->load->n, "concurrency", run->concurrency,
         "parallel", run->eo.n_parallel, "ctx", run->eo.ctx, "chunk", run->eo.chunk, "prefix_cache",
-        !run->eo.no_prefix, "policy", sched_policy_name(run->eo.policy), "samples", run->n_samples,
-        "beams", run->n_beams, "interrupted", run->interrupted, "slo", json_slo(&run->slo));
+        !run->eo.no_prefix, "policy", sched_policy_name(run->eo.policy), "speculate",
+        draft_name(run->eo.speculate), "samples", run->n_samples, "beams", run->n_beams,
+        "interrupted", run->interrupted, "slo", json_slo(&run->slo));
 
     if (!o) return NULL;
     for (size_t k = 0; k < COUNT(sums); k++)

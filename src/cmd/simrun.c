@@ -150,6 +150,8 @@ static void finish(struct client *c, int i, const struct engine_event *ev, doubl
         r->n_preempted = ev->timings.n_preempted;
         r->queue_s = ev->timings.queue_s;
     }
+    r->n_drafted += ev->timings.n_drafted;
+    r->n_accepted += ev->timings.n_accepted;
     if (--r->n_left > 0) return;
     r->end = t;
     r->ended = ev->finish == BRRR_FINISH_LENGTH;

@@ -63,6 +63,8 @@ static bool add_requests(struct sim_run *run)
         s->refused += r->refused;
         made += r->n_tok;
         s->preempted += r->n_preempted;
+        s->drafted += r->n_drafted;
+        s->accepted += r->n_accepted;
         if (r->n_tok > 0) {
             s->prompt_tokens += run->load->r[i].n_prompt;
             s->cached_tokens += r->n_cached;

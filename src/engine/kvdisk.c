@@ -21,7 +21,7 @@ enum {
     LOOK = 64,     /* records that are read at once at start                       */
     RETRY = 32,    /* reading that does not pay is tried once in so many times     */
     AHEAD = 1024,  /* blocks that wait to be fetched                               */
-    NICE = 10,     /* of the writer                                                */
+    NICE = 5,      /* of the writer                                                */
 };
 
 static const double CLOSE_S = 5; /* what is queued at the end may take so long */

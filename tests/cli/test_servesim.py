@@ -98,6 +98,18 @@ def test_features_can_be_switched(brrr, args, cached):
     assert r["hit_share"] == (0 if args else 1)
 
 
+@pytest.mark.parametrize("kind", ["ngram", "suffix", "draft"])
+def test_guesses_can_be_switched_on(brrr, kind):
+    """As its own draft model the model guesses right; the others find what comes again."""
+    args = [*SMALL, "--concurrency", "2", "-n", "16"]
+    plain, = runs(brrr, *args)
+    more = ["--draft-model", TINY] if kind == "draft" else []
+    r, = runs(brrr, *args, "--speculate", kind, "--draft-max", "4", *more)
+    assert plain["speculate"] == "none" and plain["drafted"] == 0
+    assert r["speculate"] == kind and r["ended"] == 6 and r["draft_share"] > 0
+    assert 0 <= r["accepted"] <= r["drafted"] and r["itl_s"]["n"] == plain["itl_s"]["n"]
+
+
 def test_little_memory(brrr):
     """Two blocks for each of four sequences, in a cache of four blocks: all of them finish."""
     args = ["--serve-sim", "standard", "-p", "8", "-n", "40", "--shared-prefix", "0", "-q",
@@ -216,6 +228,8 @@ def test_plots(brrr, tmp_path):
     (["--serve-sim", "none"], "--serve-sim is one of standard, prefix, chat, sarathi"),
     (["--rate", "3"], "--rate belongs to --serve-sim"),
     (["--samples", "3"], "--samples belongs to --serve-sim"),
+    (["--speculate", "ngram"], "--speculate belongs to --serve-sim"),
+    ([*SMALL, "--speculate", "no"], "--speculate is 'none', 'ngram', 'suffix' or 'draft'"),
     ([*SMALL, "--rate", "3", "--concurrency", "2"], "--concurrency or --rate, not both"),
     ([*SMALL, "--rate", "0"], "--rate takes requests a second"),
     ([*SMALL, "--rate", "nan"], "--rate takes requests a second"),

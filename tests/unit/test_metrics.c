@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "base/f16.h"
 #include "engine/metrics.h"
-#include "engine/request.h"
+#include "engine/run.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -252,6 +252,8 @@ static void the_disk_tier_is_counted(void **state)
     for (int round = 0; round < 2; round++) {
         assert_int_equal(engine_open(&e, &m, &o, NULL), BRRR_OK);
         submit_all(e);
+        for (const struct seq *q = e->head; q; q = q->next) /* what waits is fetched ahead */
+            assert_int_equal(q->expected, round == 1);
         while (engine_poll(e, ev, LIMIT_PARALLEL) >= 0)
             continue;
         engine_metrics(e, &x);
