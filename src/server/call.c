@@ -26,6 +26,7 @@ static int n_tokens(const struct call *c)
 static void call_free(struct call *c)
 {
     if (c->counted) keys_end(server_keys(c->s), c->who, n_tokens(c), clock_now());
+    served_add(server_served(c->s), c);
     server_leave(c->s, c);
     for (int i = 0; i < c->n_answer; i++) {
         free(c->answer[i].text);
@@ -64,7 +65,11 @@ static void reply_json(struct call *c, int status, json_t *v)
 {
     struct slice body;
 
-    if (!json_text(&body, v, "", "\n")) status = 503;
+    if (!json_text(&body, v, "", "\n")) {
+        problem(&c->problem, PROBLEM_MEMORY, NULL, "no memory for the answer");
+        c->end = SERVED_ERROR;
+        status = 503;
+    }
     http_reply(c->x, status, "application/json", body);
     free((char *)body.p);
     c->x = NULL;
@@ -77,6 +82,7 @@ static void tell_problem(struct call *c)
     char retry[16];
 
     if (!c->x) return;
+    c->end = c->computed ? SERVED_ERROR : SERVED_REJECTED;
     if (c->began) {
         c->d->end(c);
         if (c->x) http_end(c->x);
@@ -96,8 +102,11 @@ void call_begin(struct server *s, struct exchange *x, int who, const struct dial
     struct slice body = http_body(x);
     struct call *c = calloc(1, sizeof(*c));
 
+    server_served(s)->n_received++;
     if (c) c->raw = malloc(body.n + 1);
     if (!c || !c->raw) {
+        server_served(s)->n_end[SERVED_REJECTED]++;
+        server_served(s)->n_problem[PROBLEM_MEMORY]++;
         free(c);
         http_reply(x, 503, "application/json", (struct slice){ nomem, sizeof(nomem) - 1 });
         return;
@@ -225,9 +234,11 @@ void call_prepared(struct call *c)
     }
     if (c->made.p) {
         http_reply(c->x, 200, "application/json", c->made);
+        c->end = SERVED_OK;
         call_free(c);
         return;
     }
+    c->computed = true;
     c->n_job_left = c->n_prompt;
     server_count_jobs(c->s, c->n_prompt);
     for (int i = 0; i < c->n_prompt; i++) {
@@ -287,6 +298,7 @@ static bool add(struct answer *a, const struct engine_event *ev, bool keep)
 
 static void take_event(struct call *c, int i, const struct engine_event *ev)
 {
+    if (ev->token >= 0 && c->t_first == 0) c->t_first = clock_now();
     if (!add(&c->answer[i], ev, c->ask->keep)) {
         problem(&c->problem, PROBLEM_MEMORY, NULL, "no memory for the answer");
         c->failed = true;
@@ -306,8 +318,10 @@ static void finish(struct call *c)
         tell_problem(c);
     } else if (c->x && c->ask->stream) {
         c->d->end(c);
+        c->end = c->x ? SERVED_OK : SERVED_CANCELLED;
         if (c->x) http_end(c->x);
     } else if (c->x) {
+        c->end = SERVED_OK;
         reply_json(c, 200, c->d->whole(c));
     }
     call_free(c);

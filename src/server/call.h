@@ -20,6 +20,7 @@
 #include "server/http.h"
 #include "server/problem.h"
 #include "server/runner.h"
+#include "server/served.h"
 #include "server/text_out.h"
 #include "text/tokenizer.h"
 
@@ -101,8 +102,11 @@ struct call {
     struct slice made;             /* the answer, where it needed no engine; .p NULL: it does */
     int64_t created;               /* seconds since 1970 */
     double t_received, t_ready;    /* clock_now() */
+    double t_first;                /* the first token came; 0: none did */
     double t_sent;                 /* the last piece of a stream */
     bool began, failed;
+    bool computed; /* the engine was asked */
+    enum served_end end;
     bool counted;         /* against the key's limits, and to the server's requests */
     struct call *next;    /* in queues */
     LIST_ENTRY(call) all; /* of the server */

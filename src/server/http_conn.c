@@ -62,15 +62,18 @@ static void forget(struct conn *c)
 static void on_close(struct evhttp_connection *ec, void *arg)
 {
     struct conn *c = arg;
+    struct http *h = c->h;
     struct exchange x = c->x;
-    bool held = c->state == CONN_HELD || c->state == CONN_WRITES, closing = c->h->closing;
+    bool held = c->state == CONN_HELD || c->state == CONN_WRITES, closing = h->closing;
 
     (void)ec;
     forget(c);
     if (!held) return;
     if (!evhttp_request_get_connection(x.req)) evhttp_request_free(x.req);
     free(x.path);
-    if (x.gone && !closing) x.gone(x.arg);
+    if (!x.gone || closing) return;
+    h->stats.n_gone++;
+    x.gone(x.arg);
 }
 
 static void say_late(struct conn *c)

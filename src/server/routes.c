@@ -9,6 +9,7 @@
 #include "server/json_text.h"
 #include "server/openai.h"
 #include "server/page.h"
+#include "server/prom.h"
 #include "server/server.h"
 #include "server/stats.h"
 #include "server/tgi.h"

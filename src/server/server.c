@@ -27,6 +27,7 @@ struct server {
     struct event *wake, *signals[3], *drained, *tick;
     int64_t started;
     struct call_list calls;
+    struct served served;
     int n_call, n_job;
     double job_s;   /* between the ends of two jobs, lately; 0: not known */
     double t_ended; /* when the last one ended                            */
@@ -258,6 +259,11 @@ void server_count_jobs(struct server *s, int n)
     double gap = s->t_ended > 0 ? MIN(now - s->t_ended, 60) : 0;
     s->job_s = s->job_s > 0 ? 0.9 * s->job_s + 0.1 * gap : gap;
     s->t_ended = now;
+}
+
+struct served *server_served(struct server *s)
+{
+    return &s->served;
 }
 
 struct keys *server_keys(struct server *s)

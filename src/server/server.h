@@ -13,6 +13,7 @@
 
 struct server;
 struct call;
+struct served;
 
 struct server_opts {
     const struct brrr_model *model; /* stays the caller's      */
@@ -42,6 +43,7 @@ struct runner *server_runner(struct server *s);
 struct prep *server_prep(struct server *s);
 const struct brrr_model *server_model(const struct server *s);
 const struct server_opts *server_options(const struct server *s);
+struct served *server_served(struct server *s);
 struct keys *server_keys(struct server *s);
 /* A call is there; it is through. */
 void server_enter(struct server *s, struct call *c);
