@@ -299,7 +299,9 @@ void brrr_engine_close(struct brrr_engine *e)
         sampler_free(e->sampler[i]);
     free(e->sampler);
     step_free(e->step);
-    kvdisk_close(e->disk); /* its writer reads the pool's blocks */
+    kvdisk_stop(e->disk); /* its writer reads the pool's blocks */
+    tell_news(e);
+    kvdisk_close(e->disk);
     kvpool_free(e->kv);
     pool_free(e->pool);
     users_fini(&e->users);

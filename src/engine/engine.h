@@ -40,7 +40,7 @@ struct engine_opts {
     int max_waiting;              /* requests that may wait beside n_parallel; 0: 1024, -1: none */
     /* A directory where the cache's blocks are kept too, and bytes for all in it; NULL: none. What
      * is wrong with it, now or later, is no error: `note` (unless NULL) is told, in one line, from
-     * the thread that opens and polls, and the engine goes on without. */
+     * the thread that opens, polls and closes, and the engine goes on without. */
     const char *kv_disk;
     size_t kv_disk_bytes;
     void (*note)(void *arg, const char *text);

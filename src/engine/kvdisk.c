@@ -411,7 +411,7 @@ enum brrr_status kvdisk_open(struct kvdisk **out, const struct kvdisk_opts *o,
     return BRRR_OK;
 }
 
-void kvdisk_close(struct kvdisk *d)
+void kvdisk_stop(struct kvdisk *d)
 {
     if (!d) return;
     bool done = !d->writes || kvdisk_flush(d, CLOSE_S);
@@ -423,6 +423,13 @@ void kvdisk_close(struct kvdisk *d)
     pthread_mutex_unlock(&d->lock);
     if (d->writes) pthread_join(d->writer, NULL);
     if (d->reads) pthread_join(d->reader, NULL);
+    d->writes = d->reads = false;
+}
+
+void kvdisk_close(struct kvdisk *d)
+{
+    if (!d) return;
+    kvdisk_stop(d);
     for (int i = 0; i < 2; i++)
         if (d->fd[i] >= 0) close(d->fd[i]);
     kvdir_close(&d->dir);

@@ -47,7 +47,10 @@ struct kvdisk_stats {
 
 enum brrr_status kvdisk_open(struct kvdisk **out, const struct kvdisk_opts *o,
                              struct brrr_error *err);
-/* What is queued is written first, for a few seconds at most. NULL is allowed. */
+/* What is queued is written, for a few seconds at most; then its threads end, and kvdisk_note() has
+ * all that there will be. NULL is allowed. */
+void kvdisk_stop(struct kvdisk *d);
+/* Stops it first. NULL is allowed. */
 void kvdisk_close(struct kvdisk *d);
 
 /* Of the names in this store: those of the process must use it. */

@@ -385,6 +385,15 @@ void http_free(struct http *h)
     free(h);
 }
 
+bool http_writes(const struct http *h)
+{
+    const struct conn *c;
+
+    for (size_t i = 0; i < COUNT(h->by_bev); i++)
+        LIST_FOREACH(c, &h->by_bev[i], same_bev) if (c->state == CONN_WRITES) return true;
+    return false;
+}
+
 void http_stats(const struct http *h, struct http_stats *out)
 {
     *out = h->stats;

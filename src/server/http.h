@@ -57,6 +57,8 @@ enum brrr_status http_listen(struct http *h, const char *address, int *port,
 enum brrr_status http_listen_fd(struct http *h, int fd, struct brrr_error *err);
 /* No new connection is taken from here on, and answers close theirs. */
 void http_drain(struct http *h);
+/* Is an answer not written to its last byte yet? */
+bool http_writes(const struct http *h);
 void http_stats(const struct http *h, struct http_stats *out);
 
 /* --- a request --- */

@@ -24,7 +24,7 @@ struct server {
     struct runner *runner;
     struct prep *prep;
     int wake_fd;
-    struct event *wake, *signals[3], *drained, *tick;
+    struct event *wake, *signals[3], *drained, *flushed, *tick;
     int64_t started;
     struct call_list calls;
     struct served served;
@@ -54,9 +54,21 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
     runner_news(s->runner, call_news, s);
 }
 
+/* Every answer is there, and written. */
 static void end_when_empty(struct server *s)
 {
-    if (s->drains && LIST_EMPTY(&s->calls)) event_base_loopexit(s->base, NULL);
+    const struct timeval soon = { 0, 10 * 1000 };
+
+    if (!s->drains || !LIST_EMPTY(&s->calls)) return;
+    if (http_writes(s->http)) evtimer_add(s->flushed, &soon);
+    else event_base_loopbreak(s->base);
+}
+
+static void on_flushed(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    end_when_empty(arg);
 }
 
 /* The time to end is over: those that are still there are told; a second later nobody waits. */
@@ -142,11 +154,13 @@ static enum brrr_status open_parts(struct server *s, struct brrr_error *err)
         return fail(err, BRRR_E_NOMEM, "cannot make the server's event loop");
     s->wake = event_new(s->base, s->wake_fd, EV_READ | EV_PERSIST, on_wake, s);
     s->drained = evtimer_new(s->base, on_drained, s);
+    s->flushed = evtimer_new(s->base, on_flushed, s);
     s->tick = event_new(s->base, -1, EV_PERSIST, on_tick, s);
     s->signals[0] = evsignal_new(s->base, SIGINT, on_stop, s);
     s->signals[1] = evsignal_new(s->base, SIGTERM, on_stop, s);
     s->signals[2] = evsignal_new(s->base, SIGHUP, on_hangup, s);
-    if (!s->wake || !s->drained || !s->tick || !s->signals[0] || !s->signals[1] || !s->signals[2])
+    if (!s->wake || !s->drained || !s->flushed || !s->tick || !s->signals[0] || !s->signals[1] ||
+        !s->signals[2])
         return fail(err, BRRR_E_NOMEM, "cannot make the server's events");
     event_add(s->wake, NULL);
     event_add(s->tick, &tick);
@@ -194,6 +208,7 @@ void server_close(struct server *s)
         if (s->signals[i]) event_free(s->signals[i]);
     if (s->wake) event_free(s->wake);
     if (s->drained) event_free(s->drained);
+    if (s->flushed) event_free(s->flushed);
     if (s->tick) event_free(s->tick);
     keys_close(s->o.keys);
     if (s->wake_fd >= 0) close(s->wake_fd);
