@@ -2,7 +2,6 @@
 /* fields.c - see fields.h. */
 #include "server/fields.h"
 
-#include <limits.h>
 #include <math.h>
 
 bool fields_wants(struct problem *p, const char *name, const char *what, const json_t *v)
@@ -133,6 +132,11 @@ bool fields_read(const struct field *f, size_t n, const json_t *obj, void *into,
     return true;
 }
 
+static json_t *bound_of(const struct field *f, double bound)
+{
+    return f->kind == FIELD_INT ? json_integer((json_int_t)bound) : json_real(bound);
+}
+
 static json_t *schema_of(const struct field *f)
 {
     json_t *s = f->part     ? fields_schema(f->part->row, f->part->n)
@@ -148,9 +152,8 @@ static json_t *schema_of(const struct field *f)
         json_object_set_new(s, "maxLength", json_integer((json_int_t)f->largest));
     if (kinds[f->kind].type) {
         json_object_set_new(s, "type", json_pack("[s, s]", kinds[f->kind].type, "null"));
-        if (number && f->least > INT_MIN) json_object_set_new(s, "minimum", json_real(f->least));
-        if (number && f->largest < INT_MAX)
-            json_object_set_new(s, "maximum", json_real(f->largest));
+        if (number) json_object_set_new(s, "minimum", bound_of(f, f->least));
+        if (number) json_object_set_new(s, "maximum", bound_of(f, f->largest));
     }
     if (f->off) json_object_set_new(s, "default", json_loads(f->off, JSON_DECODE_ANY, NULL));
     json_object_set_new(s, "description", json_string(f->doc));

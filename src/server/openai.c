@@ -74,11 +74,11 @@ static const struct fields stream_options_table = { stream_options, COUNT(stream
     { "temperature", FIELD_REAL, 0, 2, GEN(sample.temperature), .off = "1", .doc = "0: greedy" }, \
     { "top_p", FIELD_REAL, 0, 1, GEN(sample.top_p), .off = "1", .doc = "keep the likeliest tokens that sum to it" }, \
     { "n", FIELD_INT, 1, 16, GEN(n_choices), .off = "1", .doc = "answers to each prompt" }, \
-    { "stop", FIELD_OWN, .read = ask_read_stop, .schema = "{\"type\": [\"string\", \"array\", \"null\"], \"items\": {\"type\": \"string\"}}", .doc = "texts that end an answer" }, \
-    { "seed", FIELD_OWN, .read = ask_read_seed, .schema = "{\"type\": [\"integer\", \"null\"]}", .doc = "same seed, same text" }, \
+    { "stop", FIELD_OWN, .read = ask_read_stop, .schema = ASK_STOP_SCHEMA, .doc = "texts that end an answer" }, \
+    { "seed", FIELD_OWN, .read = ask_read_seed, .schema = ASK_SEED_SCHEMA, .doc = "same seed, same text" }, \
     { "presence_penalty", FIELD_REAL, -2, 2, GEN(sample.presence_penalty), .off = "0", .doc = "" }, \
     { "frequency_penalty", FIELD_REAL, -2, 2, GEN(sample.frequency_penalty), .off = "0", .doc = "" }, \
-    { "logit_bias", FIELD_OWN, .read = ask_read_bias, .schema = "{\"type\": [\"object\", \"null\"]}", .doc = "token ids and what is added to their logits" }, \
+    { "logit_bias", FIELD_OWN, .read = ask_read_bias, .schema = ASK_BIAS_SCHEMA, .doc = "token ids and what is added to their logits" }, \
     { "stream", FIELD_FLAG, 0, 0, ASK(stream), .off = "false", .doc = "the answer in pieces, as server-sent events" }, \
     { "stream_options", FIELD_PART, .part = &stream_options_table, .doc = "" }, \
     { "user", FIELD_TEXT, 0, 512, ASK(user), .doc = "who asks: users are served fairly" }, \
@@ -92,6 +92,8 @@ static const struct fields stream_options_table = { stream_options, COUNT(stream
     { "priority", FIELD_INT, -LIMIT_PRIORITY, LIMIT_PRIORITY, GEN(priority), .off = "0", .doc = "higher: sooner" }
 /* clang-format on */
 
+#define NONE_SCHEMA "{\"type\": [\"array\", \"null\"], \"maxItems\": 0}"
+
 static const struct field chat_fields[] = {
     COMMON_FIELDS,
     { "messages", FIELD_JSON, 0, 0, ASK(messages), .schema = PROMPTS_MESSAGES_SCHEMA,
@@ -101,25 +103,27 @@ static const struct field chat_fields[] = {
     { "logprobs", FIELD_OWN, .read = read_logprobs_flag,
       .schema = "{\"type\": [\"boolean\", \"null\"]}", .doc = "log-probabilities of tokens" },
     { "top_logprobs", FIELD_INT, 0, 20, ASK(n_top), .doc = "and of so many alternatives" },
-    { "response_format", FIELD_OWN, .read = read_format, .schema = "{\"type\": \"object\"}",
+    { "response_format", FIELD_OWN, .read = read_format,
+      .schema = "{\"type\": [\"object\", \"null\"], \"required\": [\"type\"], "
+                "\"properties\": {\"type\": {\"const\": \"text\"}}}",
       .doc = "text" },
-    { "tools", FIELD_OWN, .read = refuse, .schema = "{\"type\": \"array\"}",
-      .doc = "none are supported" },
-    { "functions", FIELD_OWN, .read = refuse, .schema = "{\"type\": \"array\"}",
-      .doc = "none are supported" },
-    { "tool_choice", FIELD_OWN, .read = refuse, .schema = "{}", .doc = "none or auto" },
+    { "tools", FIELD_OWN, .read = refuse, .schema = NONE_SCHEMA, .doc = "none are supported" },
+    { "functions", FIELD_OWN, .read = refuse, .schema = NONE_SCHEMA, .doc = "none are supported" },
+    { "tool_choice", FIELD_OWN, .read = refuse, .schema = "{\"enum\": [\"none\", \"auto\", null]}",
+      .doc = "none or auto" },
 };
 const struct fields openai_chat_table = { chat_fields, COUNT(chat_fields) };
 
 static const struct field completion_fields[] = {
     COMMON_FIELDS,
-    { "prompt", FIELD_JSON, 0, 0, ASK(prompt), .schema = "{\"type\": [\"string\", \"array\"]}",
+    { "prompt", FIELD_JSON, 0, 0, ASK(prompt), .schema = PROMPTS_ANY_SCHEMA,
       .doc = "a text, token ids, or an array of those", .required = true },
     { "logprobs", FIELD_OWN, .read = read_logprobs_count,
       .schema = "{\"type\": [\"integer\", \"null\"], \"minimum\": 0, \"maximum\": 20}",
       .doc = "log-probabilities of tokens, with so many alternatives" },
     { "echo", FIELD_FLAG, 0, 0, ASK(echo), .off = "false", .doc = "the prompt before the answer" },
-    { "suffix", FIELD_OWN, .read = refuse, .schema = "{}", .doc = "not supported" },
+    { "suffix", FIELD_OWN, .read = refuse, .schema = "{\"type\": \"null\"}",
+      .doc = "not supported" },
 };
 const struct fields openai_completion_table = { completion_fields, COUNT(completion_fields) };
 
@@ -129,6 +133,7 @@ static void set_defaults(struct ask *a, int max_tokens)
 {
     gen_params_init(&a->gen);
     a->gen.sample.pipeline = PIPELINE_OPENAI;
+    a->gen.sample.temperature = 1;
     a->max_tokens = max_tokens;
     a->max_completion_tokens = -1;
 }

@@ -18,6 +18,16 @@
     "\"properties\": "                                                                          \
     "{\"type\": {\"const\": \"text\"}, \"text\": {\"type\": \"string\"}}}}}}}"
 
+/* And of a prompt. */
+#define PROMPTS_ANY_SCHEMA                                                                     \
+    "{\"anyOf\": [{\"type\": \"string\"}, {\"type\": \"array\", \"minItems\": 1, \"items\": "  \
+    "{\"type\": "                                                                              \
+    "\"integer\", \"minimum\": 0}}, {\"type\": \"array\", \"minItems\": 1, \"maxItems\": 64, " \
+    "\"items\": "                                                                              \
+    "{\"anyOf\": [{\"type\": \"string\"}, {\"type\": \"array\", \"items\": {\"type\": "        \
+    "\"integer\", "                                                                            \
+    "\"minimum\": 0}}]}}]}"
+
 /* A conversation through the model's template. Contents may be lists of parts of type text. */
 bool prompts_chat(struct call *c, const json_t *messages, struct problem *p);
 /* Its messages as templates want them (a new reference); NULL: *p says what is wrong. */

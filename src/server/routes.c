@@ -8,6 +8,7 @@
 #include "server/habits.h"
 #include "server/json_text.h"
 #include "server/openai.h"
+#include "server/openapi.h"
 #include "server/page.h"
 #include "server/prom.h"
 #include "server/server.h"
@@ -77,15 +78,6 @@ static void plain_page(struct server *s, struct exchange *x, const char *rest)
     routes_problem(x, &p);
 }
 
-struct route {
-    enum http_method method;
-    const char *path;
-    enum access access;
-    const struct dialect *call;
-    void (*plain)(struct server *s, struct exchange *x, const char *rest);
-    const char *summary;
-};
-
 #define CALL(what)  .call = &what
 #define PLAIN(what) .plain = what
 static const struct route routes[] = {
@@ -94,6 +86,16 @@ static const struct route routes[] = {
 #include "server/routes.def"
 #undef ROUTE
 };
+
+size_t routes_n(void)
+{
+    return COUNT(routes);
+}
+
+const struct route *routes_at(size_t i)
+{
+    return &routes[i];
+}
 
 /* Where the path matches: what its '*' stands for; NULL: it does not. */
 static const char *match(const struct route *r, const char *path)

@@ -5,10 +5,25 @@
 
 #include <jansson.h>
 
+#include "server/guard.h"
 #include "server/http.h"
 #include "server/problem.h"
 
+struct dialect;
 struct server;
+
+struct route {
+    enum http_method method;
+    const char *path;
+    enum access access;
+    const struct dialect *call;
+    void (*plain)(struct server *s, struct exchange *x, const char *rest);
+    const char *summary;
+};
+
+/* The table, for those who describe it. */
+size_t routes_n(void);
+const struct route *routes_at(size_t i);
 
 void routes_handle(struct server *s, struct exchange *x);
 

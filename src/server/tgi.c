@@ -38,14 +38,14 @@ static struct tgi_ask *tgi_of(const struct call *c)
 static const struct field parameter_fields[] = {
     { "best_of", FIELD_INT, 1, TGI_BEST_OF, AT(best_of), .rule = "must be > 0 and <= 4", .doc = "answers to choose the likeliest of" },
     { "temperature", FIELD_REAL, DBL_MIN, 1e6, AT(temperature), .rule = POSITIVE, .doc = "" },
-    { "repetition_penalty", FIELD_REAL, DBL_MIN, 1e6, GEN(sample.repetition_penalty), .off = "1", .rule = POSITIVE, .doc = "" },
+    { "repetition_penalty", FIELD_REAL, 0.01, 100, GEN(sample.repetition_penalty), .off = "1", .rule = POSITIVE ", from 0.01 to 100", .doc = "" },
     { "frequency_penalty", FIELD_REAL, -2, 2, GEN(sample.frequency_penalty), .off = "0", .rule = "must be >= -2.0 and <= 2.0", .doc = "" },
     { "top_p", FIELD_REAL, DBL_MIN, BELOW_ONE, AT(top_p), .rule = INSIDE, .doc = "" },
     { "typical_p", FIELD_REAL, DBL_MIN, BELOW_ONE, AT(typical_p), .rule = INSIDE, .doc = "" },
     { "top_k", FIELD_INT, 1, INT_MAX, AT(top_k), .rule = POSITIVE, .doc = "" },
     { "max_new_tokens", FIELD_INT, 1, INT_MAX, AT(max_new_tokens), .rule = POSITIVE, .doc = "" },
-    { "stop", FIELD_OWN, .read = ask_read_stop, .schema = "{\"type\": [\"array\", \"null\"], \"items\": {\"type\": \"string\"}}", .doc = "texts that end the answer; part of it" },
-    { "seed", FIELD_OWN, .read = ask_read_seed, .schema = "{\"type\": [\"integer\", \"null\"]}", .doc = "" },
+    { "stop", FIELD_OWN, .read = ask_read_stop, .schema = ASK_STOP_SCHEMA, .doc = "texts that end the answer; part of it" },
+    { "seed", FIELD_OWN, .read = ask_read_seed, .schema = ASK_SEED_SCHEMA, .doc = "" },
     { "top_n_tokens", FIELD_INT, 0, TGI_TOP, AT(ask.n_top), .off = "0", .rule = "must be >= 0 and <= 20", .doc = "alternatives of each token" },
     { "truncate", FIELD_INT, 1, INT_MAX, AT(truncate), .rule = POSITIVE, .doc = "keep the last tokens of the prompt" },
     { "do_sample", FIELD_FLAG, 0, 0, AT(do_sample), .off = "false", .doc = "" },
@@ -53,8 +53,8 @@ static const struct field parameter_fields[] = {
     { "watermark", FIELD_FLAG, 0, 0, AT(watermark), .off = "false", .doc = "not supported" },
     { "details", FIELD_FLAG, 0, 0, AT(details), .off = "false", .doc = "tokens one by one" },
     { "decoder_input_details", FIELD_FLAG, 0, 0, AT(prefill), .off = "false", .doc = "the prompt's tokens" },
-    { "grammar", FIELD_JSON, 0, 0, AT(grammar), .schema = "{\"type\": [\"object\", \"null\"]}", .doc = "not supported" },
-    { "adapter_id", FIELD_JSON, 0, 0, AT(adapter), .schema = "{\"type\": [\"string\", \"null\"]}", .doc = "not supported" },
+    { "grammar", FIELD_JSON, 0, 0, AT(grammar), .schema = "{\"type\": \"null\"}", .doc = "not supported" },
+    { "adapter_id", FIELD_JSON, 0, 0, AT(adapter), .schema = "{\"type\": \"null\"}", .doc = "not supported" },
 };
 /* clang-format on */
 static const struct fields parameter_table = { parameter_fields, COUNT(parameter_fields) };
@@ -65,7 +65,9 @@ static const struct field body_fields[] = {
       .doc = "how to answer; without it: sampling" },
     { "stream", FIELD_FLAG, 0, 0, AT(ask.stream), .off = "false", .doc = "of / only" },
 };
-static const struct fields body_table = { body_fields, COUNT(body_fields) };
+/* `stream`, the last, is of / alone. */
+static const struct fields root_table = { body_fields, COUNT(body_fields) };
+static const struct fields body_table = { body_fields, COUNT(body_fields) - 1 };
 
 /* --- reading --- */
 
@@ -154,7 +156,8 @@ static bool read(struct call *c, const json_t *body, struct problem *p)
     struct brrr_error err;
 
     set_defaults(t);
-    if (!fields_read(body_fields, COUNT(body_fields), body, t, p)) return false;
+    t->ask.stream = c->d == &tgi_stream;
+    if (!fields_read(c->d->fields->row, c->d->fields->n, body, t, p)) return false;
     if (!t->has_parameters) t->do_sample = true;
     if (!check_together(t, p)) return false;
     settle(c);
@@ -165,26 +168,6 @@ static bool read(struct call *c, const json_t *body, struct problem *p)
     c->n_chars = characters(t->inputs);
     prompts_cut(&c->prompt[0], t->truncate);
     return fits(c, p);
-}
-
-static bool read_whole(struct call *c, const json_t *body, struct problem *p)
-{
-    json_t *plain = json_copy((json_t *)body); /* `stream` means nothing here */
-
-    json_object_del(plain, "stream");
-    bool ok = read(c, plain, p);
-    json_decref(plain);
-    return ok;
-}
-
-static bool read_stream(struct call *c, const json_t *body, struct problem *p)
-{
-    json_t *plain = json_copy((json_t *)body);
-
-    json_object_set_new(plain, "stream", json_true());
-    bool ok = read(c, plain, p);
-    json_decref(plain);
-    return ok;
 }
 
 /* --- writing --- */
@@ -356,14 +339,14 @@ static void end(struct call *c)
     if (c->problem.kind) call_event(c, tgi_error(&c->problem, true));
 }
 
-/* Of the three only how the body is read and the form of a whole answer differ. */
-#define TGI(id, read_fn, whole_fn)                                                          \
-    {                                                                                       \
-        .name = id, .stream_type = "text/event-stream", .ping = ":\n\n",                    \
-        .ask_size = sizeof(struct tgi_ask), .read = read_fn, .piece = piece, .end = end,    \
-        .whole = whole_fn, .error = tgi_error, .status = tgi_status, .fields = &body_table, \
+/* Of the three only the body's table and the form of a whole answer differ. */
+#define TGI(id, table, whole_fn)                                                       \
+    {                                                                                  \
+        .name = id, .stream_type = "text/event-stream", .ping = ":\n\n",               \
+        .ask_size = sizeof(struct tgi_ask), .read = read, .piece = piece, .end = end,  \
+        .whole = whole_fn, .error = tgi_error, .status = tgi_status, .fields = &table, \
     }
 
-const struct dialect tgi_generate = TGI("tgi-generate", read_whole, whole);
-const struct dialect tgi_stream = TGI("tgi-stream", read_stream, whole);
-const struct dialect tgi_root = TGI("tgi-root", read, whole_list);
+const struct dialect tgi_generate = TGI("tgi-generate", body_table, whole);
+const struct dialect tgi_stream = TGI("tgi-stream", body_table, whole);
+const struct dialect tgi_root = TGI("tgi-root", root_table, whole_list);
