@@ -129,12 +129,13 @@ void second_free(struct second *s)
     free(s);
 }
 
-/* How many tokens of this sequence the slot holds. */
-static int known(const struct second *s, int slot, uint64_t order)
+/* How many of this sequence's n tokens need not be read again. The last one always is: its logits
+ * are wanted, and the slot may hold it, from guesses that no step came to verify. */
+static int known(const struct second *s, int slot, uint64_t order, int n)
 {
     const struct place *p = &s->place[slot];
 
-    return p->order == order ? MIN(p->n_done, p->n_valid) : 0;
+    return p->order == order ? MIN(MIN(p->n_done, p->n_valid), n - 1) : 0;
 }
 
 /* The mean of the last times. */
@@ -152,7 +153,7 @@ static void prepare(struct second *s, const struct second_job *j, int n_row)
         kvpool_release(s->kv, j->slot);
         *p = (struct place){ .order = j->order };
     }
-    p->n_done = MIN(p->n_done, p->n_valid);
+    p->n_done = known(s, j->slot, j->order, j->n);
     p->n_valid = MIN(p->n_done + n_row, j->n);
     kvpool_truncate(s->kv, j->slot, p->n_done);
     /* Once for all guesses, so that a window does not leave behind what the next ones see. */
@@ -207,7 +208,7 @@ static void catch_up(struct second *s, struct pool *pool, struct second_job *job
     int left = s->chunk + s->n_slot - n_job; /* beyond a row for each */
 
     for (int i = 0; i < n_job; i++) {
-        int n = MIN(job[i].n - known(s, job[i].slot, job[i].order), left + 1);
+        int n = MIN(job[i].n - known(s, job[i].slot, job[i].order, job[i].n), left + 1);
         job[i].got = 0;
         prepare(s, &job[i], n);
         add_rows(s, &b, &job[i], n);
@@ -246,5 +247,5 @@ double second_guess_seconds(const struct second *s)
 
 double second_read_seconds(const struct second *s, int slot, uint64_t order, int n, double guess_s)
 {
-    return (n - 1 - known(s, slot, order)) * (s->read_s > 0 ? s->read_s : guess_s / ROWS_A_STEP);
+    return (n - 1 - known(s, slot, order, n)) * (s->read_s > 0 ? s->read_s : guess_s / ROWS_A_STEP);
 }

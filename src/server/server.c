@@ -71,11 +71,11 @@ static void on_flushed(evutil_socket_t fd, short what, void *arg)
     end_when_empty(arg);
 }
 
-/* The time to end is over: those that are still there are told; a second later nobody waits. */
+/* The time to end is over: those that are still there are told; a moment later nobody waits. */
 static void on_drained(evutil_socket_t fd, short what, void *arg)
 {
     struct server *s = arg;
-    struct timeval second = { 1, 0 };
+    struct timeval moment = { 5, 0 };
     struct call *c;
 
     (void)fd;
@@ -86,7 +86,7 @@ static void on_drained(evutil_socket_t fd, short what, void *arg)
     }
     s->late = true;
     LIST_FOREACH(c, &s->calls, all) call_abort(c);
-    evtimer_add(s->drained, &second);
+    evtimer_add(s->drained, &moment);
 }
 
 /* Every few seconds. */

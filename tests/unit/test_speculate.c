@@ -9,6 +9,7 @@
 #include "base/f16.h"
 #include "engine/eval.h"
 #include "engine/metrics.h"
+#include "engine/second.h"
 #include "text/vocab.h"
 
 #include <math.h>
@@ -139,6 +140,50 @@ static void the_same_is_seen(void **state)
     }
     brrr_engine_close(plain);
     tokenizer_close(m.tok);
+    tiny_close(&m, &t);
+}
+
+/* A draft model that is asked again, because no step came to verify what it said, says the same:
+ * alone, when all of its tokens are known, and beside one that it has never seen. */
+static void asked_again_it_says_the_same(void **state)
+{
+    static struct gen_params g;
+    enum { WANT = 5 };
+    struct engine_opts o = {
+        .n_threads = 1, .ctx = CTX, .n_parallel = 2, .speculate = DRAFT_MODEL
+    };
+    int32_t id[2][N_PROMPT + WANT] = { { 0 } }, first[WANT];
+    struct brrr_model m;
+    struct second *s;
+    struct pool *pool;
+    struct tiny t;
+
+    (void)state;
+    tiny_open(&m, &t, &spec, BRRR_PRECISION_Q8);
+    o.draft_model = &m;
+    assert_int_equal(engine_opts_settle(&o, &m, NULL), BRRR_OK);
+    assert_int_equal(second_new(&s, &o, 1, NULL), BRRR_OK);
+    assert_int_equal(pool_new(&pool, 1, NULL), BRRR_OK);
+    gen_params_init(&g);
+    g.sample.temperature = 1;
+    for (int round = 0; round < 3; round++) {
+        struct second_job job[2];
+        for (int i = 0; i < 2; i++) {
+            prompt_of(id[i], i);
+            job[i] = (struct second_job){ .sample = &g.sample,
+                                          .slot = i,
+                                          .order = (uint64_t)i,
+                                          .id = id[i],
+                                          .n = N_PROMPT,
+                                          .want = WANT };
+        }
+        second_guess(s, pool, job, round < 2 ? 1 : 2);
+        assert_int_equal(job[0].got, WANT);
+        if (round == 0) memcpy(first, id[0] + N_PROMPT, sizeof(first));
+        assert_memory_equal(id[0] + N_PROMPT, first, sizeof(first));
+    }
+    second_free(s);
+    pool_free(pool);
     tiny_close(&m, &t);
 }
 
@@ -293,6 +338,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_same_is_seen),
+        cmocka_unit_test(asked_again_it_says_the_same),
         cmocka_unit_test(draws_are_distributed_as_they_should),
     };
 
