@@ -135,6 +135,20 @@ def test_histograms_add_up(server):
         assert rows[-1][1] in counts
 
 
+def test_the_share_of_the_roofline_needs_a_plan(start_server, brrr, tmp_path):
+    model, env = ROOT / "tests/fuzz/corpus/model/llama.gguf", {"XDG_CACHE_HOME": tmp_path}
+    text = {"prompt": "hello", "max_tokens": 3}
+    server = start_server(model, env=env)
+    server.post("/v1/completions", text)
+    assert not [n for n, _ in scrape(server)[1] if n.startswith(("brrr_roofline", "brrr_machine"))]
+    assert brrr(["tune", "-m", model], env=env).returncode == 0
+    server = start_server(model, env=env)
+    server.post("/v1/completions", text)
+    now = scrape(server)[1]
+    assert 0 < now["brrr_roofline_ratio", 'kind="decode"'] < 10
+    assert total(now, "brrr_machine_multiply_adds_per_second") > 1e6
+
+
 def test_a_client_that_leaves_is_counted_once(start_server):
     server = start_server(None, "--parallel", 1)
     body = {"prompt": "hello", "max_tokens": 60, "ignore_eos": True, "stream": True}
