@@ -91,6 +91,15 @@ python_packages() {
         -r tests/requirements.txt && cp tests/requirements.txt $stamp
 }
 
+# Reads what /metrics says. Taken out of Debian's package, because installing that starts a
+# server; where it can not be had, the tests that need it are skipped and say so.
+promtool() {
+    if command -v promtool || [[ -x build/prometheus/usr/bin/promtool ]]; then return; fi
+    mkdir -p build/prometheus
+    (cd build/prometheus && apt-get -q download prometheus && dpkg-deb -x prometheus_*.deb . &&
+        rm prometheus_*.deb) || echo "no promtool"
+}
+
 # Every name of every model once; a failure says which.
 models() {
     tools/fetch-model default && tools/fetch-model gemma
@@ -238,6 +247,7 @@ tools/install-packages "${PACKAGES[@]}" </dev/null || {
     exit 1
 }
 step python python_packages
+step promtool promtool
 step models models
 step build build all unit kernels-test sim example
 step lint make lint

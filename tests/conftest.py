@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""Fixtures shared by the pytest suites (tests/cli, tests/golden).
+"""Fixtures shared by the pytest suites (tests/cli, tests/golden, tests/api).
 
 brrr           function that runs the binary under test and returns a CompletedProcess with bytes
 shared         folder with larger reference data; a test that asks for it is skipped without it
 default_model  the model run.sh fetches (SmolLM2-135M-Instruct Q4_1); skipped without it
 gemma_model    a second, differently built model (Gemma 3 270M Q4_K_M); skipped without it
+start_server   function (model=None, *options, env=None) that starts `brrr serve` on a free port and
+               returns a Server (serving.py); without a model a tiny one with random weights, of 64
+               tokens. Stopped, and looked at for a clean end, when the test is over
+server         one for the whole run, on the tiny model; for tests that leave it as it was
+smart_server   the same on default_model
 
 Environment: BRRR (binary, default build/release/brrr), BRRR_SHARED (default ../shared beside
 the repository), BRRR_TEST_MODELS (folder with the models, before the cache is looked at).
@@ -15,9 +20,12 @@ import subprocess
 
 import pytest
 
+import serving
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 DEFAULT_MODEL = "SmolLM2-135M-Instruct.Q4_1.gguf"
 GEMMA_MODEL = "gemma-3-270m-q4_k_m.gguf"
+TINY_MODEL = ROOT / "tests/fuzz/corpus/model/llama.gguf"
 
 
 def binary():
@@ -77,3 +85,23 @@ def shared():
     if not path.is_dir():
         pytest.skip(f"{path} is not there")
     return path.resolve()
+
+
+@pytest.fixture
+def start_server():
+    yield from serving.launcher(binary(), TINY_MODEL, clean_env)
+
+
+@pytest.fixture(scope="session")
+def _start_for_all():
+    yield from serving.launcher(binary(), TINY_MODEL, clean_env)
+
+
+@pytest.fixture(scope="session")
+def server(_start_for_all):
+    return _start_for_all(None, "--parallel", 4)
+
+
+@pytest.fixture(scope="session")
+def smart_server(_start_for_all, default_model):
+    return _start_for_all(default_model, "--ctx", 2048, "--parallel", 4)

@@ -60,6 +60,8 @@ enum {
     LIMIT_HTTP_HEADERS = 100,
     LIMIT_HTTP_HEADER_BYTES = 16 << 10, /* of all headers and the first line                   */
     LIMIT_HTTP_BODY = 8 << 20,
+    LIMIT_TOKENIZE = 1 << 20, /* tokens that are listed for a client: about 60 bytes each      */
+    LIMIT_DETOKENIZE_BYTES = 16 << 20,
     LIMIT_HTTP_PIPELINED = 64 << 10, /* bytes read of a next request before this one's answer  */
     LIMIT_HTTP_UNSENT = 1 << 20,     /* bytes that wait for the reader of a stream             */
     LIMIT_HTTP_CONNS = 10000,

@@ -171,6 +171,7 @@ bool session_plan(struct engine_opts *eo, const struct options *o, const struct 
         if (o->verbose) fputs("plan: none, `brrr tune` makes one\n", stderr);
         return false;
     }
+    eo->limits = p.limits;
     eo->pace = p.pace; /* where it was measured otherwise, the first steps put it right */
     if (eo->n_threads > 0 && eo->chunk > 0) {
         if (o->verbose) fputs("plan: not used, options say threads and chunk\n", stderr);

@@ -94,28 +94,41 @@ static enum brrr_status add_bos(const struct tokenizer *t, struct ids *v, struct
     return BRRR_OK;
 }
 
-enum brrr_status bundle_chat_ids(const struct brrr_model *b, const json_t *messages,
-                                 struct ids *out, struct brrr_error *err)
+enum brrr_status bundle_chat_text(const struct brrr_model *b, const json_t *messages,
+                                  struct template_text *out, struct brrr_error *err)
 {
     struct chat_request req = { .messages = messages,
                                 .add_generation_prompt = true,
                                 .now = chat_wall_clock() };
     struct template_error te = { 0 };
-    struct template_text text = { 0 };
-    enum brrr_status st;
+    enum brrr_status st = BRRR_OK;
 
     if (!b->tok || !b->chat)
         return fail(err, BRRR_E_UNSUPPORTED, "%s: %s; completion works (run --raw)",
                     gguf_path(b->file),
                     b->tok ? "its chat template does not compile" : "it has no tokenizer");
-    if (!chat_render(b->chat, &req, &text, &te)) {
+    if (!chat_render(b->chat, &req, out, &te))
         st = fail(err, BRRR_E_FORMAT, "the chat template: %s", te.text ? te.text : "no memory");
-    } else {
-        st = tokenizer_encode(b->tok, text.seg, text.n_seg, false, out, err);
-        if (!st) st = add_bos(b->tok, out, err);
-    }
-    template_text_fini(&text);
     template_error_fini(&te);
+    return st;
+}
+
+enum brrr_status bundle_text_ids(const struct brrr_model *b, const struct template_text *text,
+                                 struct ids *out, struct brrr_error *err)
+{
+    enum brrr_status st = tokenizer_encode(b->tok, text->seg, text->n_seg, false, out, err);
+
+    return st ? st : add_bos(b->tok, out, err);
+}
+
+enum brrr_status bundle_chat_ids(const struct brrr_model *b, const json_t *messages,
+                                 struct ids *out, struct brrr_error *err)
+{
+    struct template_text text = { 0 };
+    enum brrr_status st = bundle_chat_text(b, messages, &text, err);
+
+    if (!st) st = bundle_text_ids(b, &text, out, err);
+    template_text_fini(&text);
     return st;
 }
 

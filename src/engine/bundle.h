@@ -20,6 +20,13 @@ struct brrr_model {
     struct model *model;
 };
 
+/* The rendered text alone, to be freed by template_text_fini(). */
+enum brrr_status bundle_chat_text(const struct brrr_model *b, const json_t *messages,
+                                  struct template_text *out, struct brrr_error *err);
+/* Its ids, appended to `out`. */
+enum brrr_status bundle_text_ids(const struct brrr_model *b, const struct template_text *text,
+                                 struct ids *out, struct brrr_error *err);
+
 /*
  * Render the model's template (ChatML where the file has none) over `messages`, a JSON array of
  * objects, and append the ids; text of messages never becomes a special token.

@@ -20,6 +20,7 @@
 #include "engine/bundle.h"
 #include "engine/draft.h"
 #include "engine/gen.h"
+#include "engine/machine.h"
 #include "engine/pace.h"
 #include "engine/sched.h"
 
@@ -39,7 +40,8 @@ struct engine_opts {
     double itl_s;           /* how long a step in which something decodes should take at most; 0: as
                                long as a whole chunk takes                                   */
     struct pace_prior pace; /* what steps take, as far as a plan knows                        */
-    int max_waiting;        /* requests that may wait beside n_parallel; 0: 1024, -1: none */
+    struct machine_limits limits; /* rates, as far as a plan knows them; of reports only */
+    int max_waiting;              /* requests that may wait beside n_parallel; 0: 1024, -1: none */
     /* A directory where the cache's blocks are kept too, and bytes for all in it; NULL: none. What
      * is wrong with it, now or later, is no error: `note` (unless NULL) is told, in one line, from
      * the thread that opens, polls and closes, and the engine goes on without. */

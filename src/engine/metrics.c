@@ -9,15 +9,25 @@ static double upper_bound(int bucket)
     return METRIC_LEAST * (double)(1 << bucket);
 }
 
-void metric_time(struct metric_times *m, double seconds)
+static void add(struct metric_times *m, double value, double least)
 {
     int i = 0;
 
-    while (i < METRIC_BUCKETS - 1 && seconds > upper_bound(i))
+    while (i < METRIC_BUCKETS - 1 && value > least * (double)(1 << i))
         i++;
     m->bucket[i]++;
     m->n++;
-    m->sum += seconds;
+    m->sum += value;
+}
+
+void metric_time(struct metric_times *m, double seconds)
+{
+    add(m, seconds, METRIC_LEAST);
+}
+
+void metric_count(struct metric_times *m, double n)
+{
+    add(m, n, 1);
 }
 
 double metric_quantile(const struct metric_times *m, double part)
@@ -48,7 +58,12 @@ double metric_step_seconds(const struct metric_step *s)
 
 void metrics_add_step(struct metrics *m, const struct metric_step *s)
 {
-    m->n_step[metric_kind_of(s)]++;
+    enum metric_kind kind = metric_kind_of(s);
+
+    m->n_step[kind]++;
+    metric_time(&m->step[kind], metric_step_seconds(s));
+    metric_time(&m->pass[kind], s->phase_s[PHASE_MODEL]);
+    metric_count(&m->rows, s->n_prompt + s->n_decode + s->n_draft);
     for (int i = 0; i < PHASES; i++)
         m->phase_s[i] += s->phase_s[i];
     machine_add_work(&m->work, &s->work);

@@ -66,6 +66,8 @@ struct metrics {
     double plain_s, spent_s; /* decoding without guesses, and as it was: speed-up estimated */
     uint64_t n_preempted;
     uint64_t n_step[METRIC_KINDS];
+    struct metric_times step[METRIC_KINDS], pass[METRIC_KINDS]; /* whole; in PHASE_MODEL      */
+    struct metric_times rows;                                   /* of a step: metric_count()  */
     double phase_s[PHASES];
     struct metric_times queue, ttft, itl, total; /* of each answer; itl of each gap       */
     struct step_work work;                       /* of all steps                          */
@@ -84,6 +86,8 @@ void engine_kv_map(const struct brrr_engine *e, enum kv_kind kind, struct kv_map
 /* --- for the engine --- */
 
 void metric_time(struct metric_times *m, double seconds);
+/* Of numbers, not seconds: bucket i counts what is at most 2^i. */
+void metric_count(struct metric_times *m, double n);
 /* The value below which `part` of all lie, by the upper bound of its bucket; 0 of none. */
 double metric_quantile(const struct metric_times *m, double part);
 enum metric_kind metric_kind_of(const struct metric_step *s);

@@ -13,7 +13,7 @@
 #include "base/cpu.h"
 #include "base/limits.h"
 
-enum { FORMAT_VERSION = 3, FILE_BYTES = 16 << 10 };
+enum { FORMAT_VERSION = 4, FILE_BYTES = 16 << 10 };
 
 /* The key as an object, a new reference; NULL without memory. */
 static json_t *key_of(const struct brrr_model *m)
@@ -96,6 +96,7 @@ static enum brrr_status parse(struct plan *p, const json_t *root, const json_t *
 {
     json_error_t je = { 0 };
     json_t *key = NULL, *decoded = NULL, *read = NULL;
+    struct machine_limits *l = &p->limits;
     json_t *format = json_object_get(root, "brrr_plan");
     json_int_t threads = 0, decode = 0, chunk = 0, ahead = 0; /* "i" would cut them to 32 bits */
     int version;                                              /* has been looked at */
@@ -105,18 +106,22 @@ static enum brrr_status parse(struct plan *p, const json_t *root, const json_t *
         return fail(err, BRRR_E_FORMAT, "format %lld, this program reads %d",
                     (long long)json_integer_value(format), FORMAT_VERSION);
     if (json_unpack_ex((json_t *)root, &je, JSON_STRICT,
-                       "{s:i, s:o, s:I, s:I, s:I, s:I, s:{s:F, s:F !}, s:o, s:o !}", "brrr_plan",
-                       &version, "key", &key, "threads_prefill", &threads, "threads_decode",
-                       &decode, "chunk", &chunk, "prefetch_bytes", &ahead, "critical_batch",
-                       "predicted", &p->batch_predicted, "measured", &p->batch_measured,
-                       "decode_steps", &decoded, "prompt_steps", &read))
+                       "{s:i, s:o, s:I, s:I, s:I, s:I, s:{s:F, s:F !}, "
+                       "s:{s:F, s:F, s:F, s:F !}, s:o, s:o !}",
+                       "brrr_plan", &version, "key", &key, "threads_prefill", &threads,
+                       "threads_decode", &decode, "chunk", &chunk, "prefetch_bytes", &ahead,
+                       "critical_batch", "predicted", &p->batch_predicted, "measured",
+                       &p->batch_measured, "limits", "int8_gmac_s", &l->dot8, "bf16_gmac_s",
+                       &l->bf16, "f32_gmac_s", &l->fma, "read_gb_s", &l->read, "decode_steps",
+                       &decoded, "prompt_steps", &read))
         return fail(err, BRRR_E_FORMAT, "%s", je.text);
     if (!json_equal(key, want))
         return fail(err, BRRR_E_FORMAT, "it belongs to another model, machine or version");
     if (!in_range((double)threads, 1, LIMIT_THREADS) ||
         !in_range((double)decode, 1, LIMIT_THREADS) || !in_range((double)chunk, 1, LIMIT_CHUNK) ||
         !in_range((double)ahead, 1, LIMIT_AHEAD) || !in_range(p->batch_predicted, 0, 1e9) ||
-        !in_range(p->batch_measured, 0, 1e9))
+        !in_range(p->batch_measured, 0, 1e9) || !in_range(l->dot8, 0, 1e9) ||
+        !in_range(l->bf16, 0, 1e9) || !in_range(l->fma, 0, 1e9) || !in_range(l->read, 0, 1e9))
         return fail(err, BRRR_E_FORMAT, "a number is out of range");
     p->n_threads = (int)threads;
     p->n_threads_decode = (int)decode;
@@ -228,13 +233,15 @@ enum brrr_status plan_write(const struct plan *p, const struct brrr_model *m,
         return fail(err, BRRR_E_IO,
                     "no place for the plan: neither XDG_CACHE_HOME nor HOME is set");
     if (!make_folder(dir)) return fail(err, BRRR_E_IO, "%s: %s", dir, strerror(errno));
-    json_t *root =
-        json_pack("{s:i, s:o, s:i, s:i, s:i, s:i, s:{s:f, s:f}, s:o, s:o}", "brrr_plan",
-                  FORMAT_VERSION, "key", key_of(m), "threads_prefill", p->n_threads,
-                  "threads_decode", p->n_threads_decode, "chunk", p->chunk, "prefetch_bytes",
-                  p->ahead, "critical_batch", "predicted", p->batch_predicted, "measured",
-                  p->batch_measured, "decode_steps", steps_json(p->pace.decode, p->pace.n_decode),
-                  "prompt_steps", steps_json(p->pace.prompt, p->pace.n_prompt));
+    json_t *root = json_pack(
+        "{s:i, s:o, s:i, s:i, s:i, s:i, s:{s:f, s:f}, s:{s:f, s:f, s:f, s:f}, "
+        "s:o, s:o}",
+        "brrr_plan", FORMAT_VERSION, "key", key_of(m), "threads_prefill", p->n_threads,
+        "threads_decode", p->n_threads_decode, "chunk", p->chunk, "prefetch_bytes", p->ahead,
+        "critical_batch", "predicted", p->batch_predicted, "measured", p->batch_measured, "limits",
+        "int8_gmac_s", p->limits.dot8, "bf16_gmac_s", p->limits.bf16, "f32_gmac_s", p->limits.fma,
+        "read_gb_s", p->limits.read, "decode_steps", steps_json(p->pace.decode, p->pace.n_decode),
+        "prompt_steps", steps_json(p->pace.prompt, p->pace.n_prompt));
     char *text = root ? json_dumps(root, JSON_INDENT(2)) : NULL;
     enum brrr_status st =
         text ? write_text(path, text, err) : fail(err, BRRR_E_NOMEM, "no memory for the plan");

@@ -13,13 +13,15 @@
 #define ENGINE_PLAN_H
 
 #include "engine/bundle.h"
+#include "engine/machine.h"
 #include "engine/pace.h"
 
 struct plan {
     int n_threads, n_threads_decode, chunk, ahead; /* as in struct engine_opts, none of them 0 */
     /* The critical batch size, predicted from the roofline and measured; for reports. */
     double batch_predicted, batch_measured;
-    struct pace_prior pace; /* what steps took, with the plan's threads */
+    struct machine_limits limits; /* only rates: dot8, bf16, fma, read; of the plan's threads */
+    struct pace_prior pace;       /* what steps took, with the plan's threads */
 };
 
 enum { PLAN_PATH = 4096 };

@@ -470,6 +470,10 @@ enum brrr_status tune_run(struct tune_result *out, const struct brrr_model *m,
     make_phases(&t);
     out->plan.batch_predicted = machine_critical_batch(&out->limits, m->model);
     out->plan.batch_measured = tune_knee(out->batch, out->n_batch);
+    out->plan.limits = (struct machine_limits){ .dot8 = out->limits.dot8,
+                                                .bf16 = out->limits.bf16,
+                                                .fma = out->limits.fma,
+                                                .read = out->limits.read };
     keep_steps(out);
     return BRRR_OK;
 }

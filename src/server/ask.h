@@ -27,6 +27,17 @@ struct ask {
 
 /* Of fields with a shape of their own, for tables of fields (fields.h); `into` is the struct ask.
  */
+#define ASK_STOP_SCHEMA                                                                \
+    "{\"type\": [\"string\", \"array\", \"null\"], \"items\": {\"type\": \"string\", " \
+    "\"minLength\": 1, "                                                               \
+    "\"maxLength\": 256}, \"maxItems\": 16, \"maxLength\": 256}"
+#define ASK_SEED_SCHEMA                                                                    \
+    "{\"type\": [\"integer\", \"null\"], \"minimum\": -9223372036854775808, \"maximum\": " \
+    "9223372036854775807}"
+#define ASK_BIAS_SCHEMA                                                                       \
+    "{\"type\": [\"object\", \"null\"], \"propertyNames\": {\"pattern\": \"^[0-9]{1,9}$\"}, " \
+    "\"additionalProperties\": {\"type\": \"number\", \"minimum\": -100, \"maximum\": 100}, " \
+    "\"maxProperties\": 1024}"
 bool ask_read_stop(void *into, const json_t *v, const char *name, struct problem *p);
 bool ask_read_seed(void *into, const json_t *v, const char *name, struct problem *p); /* -1: any */
 bool ask_read_bias(void *into, const json_t *v, const char *name, struct problem *p);

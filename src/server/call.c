@@ -16,7 +16,7 @@ static int n_tokens(const struct call *c)
 {
     int n = 0;
 
-    for (int i = 0; i < c->n_prompt; i++)
+    for (int i = 0; i < c->n_prompt && !c->made.p; i++) /* what is only listed costs nothing */
         n += (int)c->prompt[i].n;
     for (int i = 0; i < c->n_answer; i++)
         n += c->answer[i].n_gen;
@@ -26,6 +26,7 @@ static int n_tokens(const struct call *c)
 static void call_free(struct call *c)
 {
     if (c->counted) keys_end(server_keys(c->s), c->who, n_tokens(c), clock_now());
+    served_add(server_served(c->s), c);
     server_leave(c->s, c);
     for (int i = 0; i < c->n_answer; i++) {
         free(c->answer[i].text);
@@ -39,6 +40,7 @@ static void call_free(struct call *c)
     json_decref(c->body);
     free(c->ask);
     free(c->raw);
+    free((char *)c->made.p);
     free(c);
 }
 
@@ -63,7 +65,11 @@ static void reply_json(struct call *c, int status, json_t *v)
 {
     struct slice body;
 
-    if (!json_text(&body, v, "", "\n")) status = 503;
+    if (!json_text(&body, v, "", "\n")) {
+        problem(&c->problem, PROBLEM_MEMORY, NULL, "no memory for the answer");
+        c->end = SERVED_ERROR;
+        status = 503;
+    }
     http_reply(c->x, status, "application/json", body);
     free((char *)body.p);
     c->x = NULL;
@@ -76,6 +82,7 @@ static void tell_problem(struct call *c)
     char retry[16];
 
     if (!c->x) return;
+    c->end = c->computed ? SERVED_ERROR : SERVED_REJECTED;
     if (c->began) {
         c->d->end(c);
         if (c->x) http_end(c->x);
@@ -95,8 +102,11 @@ void call_begin(struct server *s, struct exchange *x, int who, const struct dial
     struct slice body = http_body(x);
     struct call *c = calloc(1, sizeof(*c));
 
+    server_served(s)->n_received++;
     if (c) c->raw = malloc(body.n + 1);
     if (!c || !c->raw) {
+        server_served(s)->n_end[SERVED_REJECTED]++;
+        server_served(s)->n_problem[PROBLEM_MEMORY]++;
         free(c);
         http_reply(x, 503, "application/json", (struct slice){ nomem, sizeof(nomem) - 1 });
         return;
@@ -166,15 +176,36 @@ static bool take_places(struct call *c)
                    c->n_prompt * c->ask->gen.n_choices);
 }
 
+/* Which of its dialects the body is in. */
+static bool choose(struct call *c)
+{
+    const struct dialect_key *k = c->d->choose;
+    struct text_out keys = { 0 };
+
+    for (; k && k->key; k++)
+        if (!json_is_null(json_object_get(c->body, k->key)) && json_object_get(c->body, k->key)) {
+            c->d = k->d;
+            return true;
+        }
+    if (!k) return true;
+    for (k = c->d->choose; k->key; k++)
+        text_print(&keys, "%s`%s`", k == c->d->choose ? "" : k[1].key ? ", " : " or ", k->key);
+    struct slice s = text_take(&keys);
+    problem(&c->problem, PROBLEM_INVALID, c->d->choose[0].key, "%.*s is missing", (int)s.n,
+            s.p ? s.p : "");
+    free((char *)s.p);
+    return false;
+}
+
 void call_prepare(struct call *c)
 {
     c->body = json_body((struct slice){ c->raw, c->n_raw }, &c->problem);
     free(c->raw);
     c->raw = NULL;
-    if (!c->body) return;
+    if (!c->body || !choose(c)) return;
     c->ask = calloc(1, c->d->ask_size);
     if (!c->ask) problem(&c->problem, PROBLEM_MEMORY, NULL, "no memory for the request");
-    else if (c->d->read(c, c->body, &c->problem)) take_places(c);
+    else if (c->d->read(c, c->body, &c->problem) && !c->made.p) take_places(c);
 }
 
 /* Users of one key are told apart by the name that it gives them. */
@@ -195,12 +226,19 @@ static uint64_t salt_of(const struct call *c)
 void call_prepared(struct call *c)
 {
     c->t_ready = clock_now();
-    if (c->x && !c->problem.kind) server_has_room(c->s, c->n_prompt, &c->problem);
+    if (c->x && !c->problem.kind && !c->made.p) server_has_room(c->s, c->n_prompt, &c->problem);
     if (!c->x || c->problem.kind) {
         tell_problem(c);
         call_free(c);
         return;
     }
+    if (c->made.p) {
+        http_reply(c->x, 200, "application/json", c->made);
+        c->end = SERVED_OK;
+        call_free(c);
+        return;
+    }
+    c->computed = true;
     c->n_job_left = c->n_prompt;
     server_count_jobs(c->s, c->n_prompt);
     for (int i = 0; i < c->n_prompt; i++) {
@@ -260,6 +298,7 @@ static bool add(struct answer *a, const struct engine_event *ev, bool keep)
 
 static void take_event(struct call *c, int i, const struct engine_event *ev)
 {
+    if (ev->token >= 0 && c->t_first == 0) c->t_first = clock_now();
     if (!add(&c->answer[i], ev, c->ask->keep)) {
         problem(&c->problem, PROBLEM_MEMORY, NULL, "no memory for the answer");
         c->failed = true;
@@ -279,8 +318,10 @@ static void finish(struct call *c)
         tell_problem(c);
     } else if (c->x && c->ask->stream) {
         c->d->end(c);
+        c->end = c->x ? SERVED_OK : SERVED_CANCELLED;
         if (c->x) http_end(c->x);
     } else if (c->x) {
+        c->end = SERVED_OK;
         reply_json(c, 200, c->d->whole(c));
     }
     call_free(c);
@@ -339,6 +380,22 @@ void call_send(struct call *c, const char *before, json_t *v, const char *after)
     }
     if (!ok) problem(&c->problem, PROBLEM_MEMORY, NULL, "no memory for the answer");
     free((char *)text.p);
+}
+
+bool call_made_text(struct call *c, struct text_out *text, struct problem *p)
+{
+    text_put(text, "\n", 1);
+    c->made = text_take(text);
+    return c->made.p || problem(p, PROBLEM_MEMORY, NULL, "no memory for the answer");
+}
+
+bool call_made(struct call *c, json_t *v, struct problem *p)
+{
+    struct text_out t = { 0 };
+
+    json_put(&t, v);
+    json_decref(v);
+    return call_made_text(c, &t, p);
 }
 
 void call_event(struct call *c, json_t *v)

@@ -16,9 +16,12 @@
 #include <sys/queue.h>
 
 #include "server/ask.h"
+#include "server/fields.h"
 #include "server/http.h"
 #include "server/problem.h"
 #include "server/runner.h"
+#include "server/served.h"
+#include "server/text_out.h"
 #include "text/tokenizer.h"
 
 enum { CALL_PROMPTS = 64 }; /* of one request: lm-eval sends that many */
@@ -47,12 +50,19 @@ struct answer {
     int n_gen; /* tokens, also where they are not kept */
 };
 
+/* What has several dialects: the body is of the first whose key it has. */
+struct dialect_key {
+    const char *key; /* NULL ends the list */
+    const struct dialect *d;
+};
+
 struct dialect {
     const char *name;
     const char *stream_type; /* of the stream's content */
     const char *ping;        /* what keeps a silent stream open; NULL: nothing does */
     size_t ask_size;         /* of the struct that `read` fills; it begins with a struct ask */
-    /* Defaults, then the body; the prompts' ids. On a preparing thread. */
+    /* Defaults, then the body; the prompts' ids, or the whole answer where none are computed
+     * (call_made()). On a preparing thread. */
     bool (*read)(struct call *c, const json_t *body, struct problem *p);
     /* A stream's first pieces; what an event adds to answer `i`; its end. They send by call_send().
      */
@@ -64,6 +74,8 @@ struct dialect {
     /* A problem: as an answer's body; in a stream that has begun. */
     json_t *(*error)(const struct problem *p, bool in_stream);
     int (*status)(const struct problem *p);
+    const struct dialect_key *choose; /* NULL: it is one; else only error and status are its own */
+    const struct fields *fields;      /* of the body, for the OpenAPI description               */
 };
 
 struct call {
@@ -87,10 +99,14 @@ struct call {
     int n_answer;
     struct engine_timings timings; /* of the jobs so far: numbers of tokens are summed up */
     char id[32];                   /* of the answer */
+    struct slice made;             /* the answer, where it needed no engine; .p NULL: it does */
     int64_t created;               /* seconds since 1970 */
     double t_received, t_ready;    /* clock_now() */
+    double t_first;                /* the first token came; 0: none did */
     double t_sent;                 /* the last piece of a stream */
     bool began, failed;
+    bool computed; /* the engine was asked */
+    enum served_end end;
     bool counted;         /* against the key's limits, and to the server's requests */
     struct call *next;    /* in queues */
     LIST_ENTRY(call) all; /* of the server */
@@ -113,6 +129,9 @@ void call_news(void *arg, const struct news *n);
 
 /* A piece of a stream: `before`, v as JSON, `after` (v's reference is taken). */
 void call_send(struct call *c, const char *before, json_t *v, const char *after);
+/* The answer that `read` has made, as JSON (its reference is taken; or *text, taken). */
+bool call_made(struct call *c, json_t *v, struct problem *p);
+bool call_made_text(struct call *c, struct text_out *text, struct problem *p);
 /* An event of server-sent events. */
 void call_event(struct call *c, json_t *v);
 void call_send_text(struct call *c, const char *text);

@@ -2,7 +2,6 @@
 /* fields.c - see fields.h. */
 #include "server/fields.h"
 
-#include <limits.h>
 #include <math.h>
 
 bool fields_wants(struct problem *p, const char *name, const char *what, const json_t *v)
@@ -90,6 +89,13 @@ static bool read_own(const struct field *f, const json_t *v, void *at, struct pr
     return f->read(at, v, f->name, p);
 }
 
+static bool read_part(const struct field *f, const json_t *v, void *at, struct problem *p)
+{
+    if (!json_is_object(v)) return fields_wants(p, f->name, "an object", v);
+    if (f->at) *(bool *)at = true;
+    return fields_read(f->part->row, f->part->n, v, (char *)at - f->at, p);
+}
+
 static bool read_unused(const struct field *f, const json_t *v, void *at, struct problem *p)
 {
     (void)f;
@@ -106,7 +112,7 @@ static const struct {
     [FIELD_INT] = { read_int, "integer" },   [FIELD_REAL] = { read_real, "number" },
     [FIELD_FLAG] = { read_flag, "boolean" }, [FIELD_TEXT] = { read_text, "string" },
     [FIELD_JSON] = { read_json, NULL },      [FIELD_OWN] = { read_own, NULL },
-    [FIELD_UNUSED] = { read_unused, NULL },
+    [FIELD_PART] = { read_part, NULL },      [FIELD_UNUSED] = { read_unused, NULL },
 };
 
 bool fields_read(const struct field *f, size_t n, const json_t *obj, void *into, struct problem *p)
@@ -126,17 +132,28 @@ bool fields_read(const struct field *f, size_t n, const json_t *obj, void *into,
     return true;
 }
 
+static json_t *bound_of(const struct field *f, double bound)
+{
+    return f->kind == FIELD_INT ? json_integer((json_int_t)bound) : json_real(bound);
+}
+
 static json_t *schema_of(const struct field *f)
 {
-    json_t *s = f->schema ? json_loads(f->schema, 0, NULL) : json_object();
+    json_t *s = f->part     ? fields_schema(f->part->row, f->part->n)
+                : f->schema ? json_loads(f->schema, 0, NULL)
+                            : json_object();
     bool number = f->kind == FIELD_INT || f->kind == FIELD_REAL;
 
     if (!s) return NULL;
+    if (f->part) json_object_set_new(s, "type", json_pack("[s, s]", "object", "null"));
+    if (f->kind == FIELD_TEXT && f->least > 0)
+        json_object_set_new(s, "minLength", json_integer(1)); /* of characters, not bytes */
+    if (f->kind == FIELD_TEXT)
+        json_object_set_new(s, "maxLength", json_integer((json_int_t)f->largest));
     if (kinds[f->kind].type) {
         json_object_set_new(s, "type", json_pack("[s, s]", kinds[f->kind].type, "null"));
-        if (number && f->least > INT_MIN) json_object_set_new(s, "minimum", json_real(f->least));
-        if (number && f->largest < INT_MAX)
-            json_object_set_new(s, "maximum", json_real(f->largest));
+        if (number) json_object_set_new(s, "minimum", bound_of(f, f->least));
+        if (number) json_object_set_new(s, "maximum", bound_of(f, f->largest));
     }
     if (f->off) json_object_set_new(s, "default", json_loads(f->off, JSON_DECODE_ANY, NULL));
     json_object_set_new(s, "description", json_string(f->doc));

@@ -21,6 +21,8 @@ enum field_kind {
     FIELD_TEXT,   /* struct slice into the body; range: its bytes          */
     FIELD_JSON,   /* const json_t * into the body: looked at by the caller */
     FIELD_OWN,    /* read()                                                */
+    FIELD_PART,   /* an object with a table of its own: read into the same struct; `at` (where
+                     not 0) a bool that says that it was there     */
     FIELD_UNUSED, /* any value: accepted, without effect                   */
     FIELD_KINDS,
 };
@@ -36,6 +38,13 @@ struct field {
     const char *rule;   /* what a number out of range is told; NULL: the range      */
     const char *doc;
     bool required;
+    const struct fields *part; /* of FIELD_PART */
+};
+
+/* A table, for those who need all of it: fields.h's own kinds, routes, the OpenAPI description. */
+struct fields {
+    const struct field *row;
+    size_t n;
 };
 
 /* Reads `obj` into `into`, which holds the defaults. */

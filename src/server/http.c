@@ -120,10 +120,11 @@ static void on_complete(struct evhttp_request *req, void *arg)
     conn_next(arg);
 }
 
-static void prepare(struct exchange *x, const char *type)
+static void prepare(struct exchange *x, int status, const char *type)
 {
     struct conn *c = x->c;
 
+    c->h->stats.n_answer[status >= 100 && status < 600 ? status / 100 : 0]++;
     if (type) http_set(x, "Content-Type", type);
     http_set(x, "X-Content-Type-Options", "nosniff");
     if (c->h->drains) http_set(x, "Connection", "close");
@@ -168,7 +169,7 @@ void http_reply(struct exchange *x, int status, const char *type, struct slice b
 {
     struct evbuffer *out = evhttp_request_get_output_buffer(x->req);
 
-    prepare(x, type);
+    prepare(x, status, type);
     if (evhttp_request_get_command(x->req) != EVHTTP_REQ_HEAD) evbuffer_add(out, body.p, body.n);
     evhttp_send_reply(x->req, status, reason(status), NULL);
 }
@@ -177,7 +178,7 @@ void http_begin(struct exchange *x, int status, const char *type)
 {
     void (*gone)(void *) = x->gone;
 
-    prepare(x, type);
+    prepare(x, status, type);
     x->gone = gone;
     x->stream = true;
     evhttp_send_reply_start(x->req, status, reason(status));

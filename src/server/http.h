@@ -42,6 +42,7 @@ struct http_stats {
     uint64_t n_refused_conn; /* one too many                                */
     uint64_t n_late, n_gate; /* beyond a deadline; refused by the gate      */
     uint64_t n_slow, n_gone; /* readers cut; clients that left before the end */
+    uint64_t n_answer[6];    /* by the first digit of their status; evhttp's own are not here */
 };
 
 /* Zeros become the defaults of limits.h. */

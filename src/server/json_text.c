@@ -5,29 +5,7 @@
 #include <stdlib.h>
 
 #include "base/limits.h"
-
-struct growing {
-    char *p;
-    size_t n, cap;
-};
-
-static int add(struct growing *g, const char *p, size_t n)
-{
-    size_t cap = g->cap ? g->cap : 256;
-    char *q;
-
-    if (n == 0) return 0;
-    while (cap < g->n + n)
-        cap *= 2;
-    if (cap > g->cap) {
-        if (!(q = realloc(g->p, cap))) return -1;
-        g->p = q;
-        g->cap = cap;
-    }
-    memcpy(g->p + g->n, p, n);
-    g->n += n;
-    return 0;
-}
+#include "base/utf8.h"
 
 /* Ends of lines beyond ASCII, in UTF-8; n is how many bytes they have, 0 for what is none. */
 static size_t line_end(const char *p, size_t left, const char **escape)
@@ -50,28 +28,51 @@ static int put(const char *p, size_t n, void *arg)
             i++;
             continue;
         }
-        if (add(arg, p + from, i - from) || add(arg, escape, 6)) return -1;
+        text_put(arg, p + from, i - from);
+        text_put(arg, escape, 6);
         i += k;
         from = i;
     }
-    return add(arg, p + from, n - from);
+    text_put(arg, p + from, n - from);
+    return ((struct text_out *)arg)->failed ? -1 : 0;
+}
+
+void json_put(struct text_out *t, const json_t *v)
+{
+    if (!v ||
+        json_dump_callback(v, put, t, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(9)))
+        t->failed = true;
 }
 
 bool json_text(struct slice *out, json_t *v, const char *before, const char *after)
 {
-    struct growing g = { 0 };
-    bool ok = v && add(&g, before, strlen(before)) == 0 &&
-              json_dump_callback(v, put, &g,
-                                 JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(9)) == 0 &&
-              add(&g, after, strlen(after)) == 0;
+    struct text_out t = { 0 };
 
+    text_put(&t, before, strlen(before));
+    json_put(&t, v);
+    text_put(&t, after, strlen(after));
     json_decref(v);
-    if (!ok) {
-        free(g.p);
-        g = (struct growing){ 0 };
+    *out = text_take(&t);
+    return out->p;
+}
+
+json_t *json_lossy(struct slice s)
+{
+    json_t *v = json_stringn(s.p ? s.p : "", s.n);
+    struct text_out t = { 0 };
+    uint32_t cp;
+
+    if (v) return v;
+    for (size_t i = 0; i < s.n;) {
+        int k = utf8_next(s.p + i, s.n - i, &cp);
+        if (k > 0) text_put(&t, s.p + i, (size_t)k);
+        else text_put(&t, "\xef\xbf\xbd", 3);
+        i += k ? (size_t)abs(k) : s.n - i;
     }
-    *out = (struct slice){ g.p, g.n };
-    return ok;
+    s = text_take(&t);
+    v = s.p ? json_stringn(s.p, s.n) : NULL;
+    free((char *)s.p);
+    return v;
 }
 
 /* Does any bracket open deeper than LIMIT_JSON_DEPTH? The parser would recurse that far. */

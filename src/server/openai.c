@@ -10,16 +10,6 @@
 
 /* --- fields with a shape of their own; `into` is the struct ask --- */
 
-static bool read_stream_options(void *into, const json_t *v, const char *name, struct problem *p)
-{
-    struct ask *a = into;
-
-    if (!json_is_object(v)) return fields_wants(p, name, "an object", v);
-    a->usage = json_is_true(json_object_get(v, "include_usage"));
-    a->usage_each = json_is_true(json_object_get(v, "continuous_usage_stats"));
-    return true;
-}
-
 /* Constrained answers come later; until then they are refused, never answered unconstrained. */
 static bool refuse(void *into, const json_t *v, const char *name, struct problem *p)
 {
@@ -68,6 +58,14 @@ static bool read_logprobs_count(void *into, const json_t *v, const char *name, s
 #define ASK(field) offsetof(struct ask, field)
 #define GEN(field) offsetof(struct ask, gen.field)
 
+static const struct field stream_options[] = {
+    { "include_usage", FIELD_FLAG, 0, 0, ASK(usage), .off = "false",
+      .doc = "tokens counted at the stream's end" },
+    { "continuous_usage_stats", FIELD_FLAG, 0, 0, ASK(usage_each), .off = "false",
+      .doc = "and in each of its pieces" },
+};
+static const struct fields stream_options_table = { stream_options, COUNT(stream_options) };
+
 /* What both routes have. */
 /* clang-format off */
 #define COMMON_FIELDS \
@@ -76,13 +74,13 @@ static bool read_logprobs_count(void *into, const json_t *v, const char *name, s
     { "temperature", FIELD_REAL, 0, 2, GEN(sample.temperature), .off = "1", .doc = "0: greedy" }, \
     { "top_p", FIELD_REAL, 0, 1, GEN(sample.top_p), .off = "1", .doc = "keep the likeliest tokens that sum to it" }, \
     { "n", FIELD_INT, 1, 16, GEN(n_choices), .off = "1", .doc = "answers to each prompt" }, \
-    { "stop", FIELD_OWN, .read = ask_read_stop, .schema = "{\"type\": [\"string\", \"array\", \"null\"], \"items\": {\"type\": \"string\"}}", .doc = "texts that end an answer" }, \
-    { "seed", FIELD_OWN, .read = ask_read_seed, .schema = "{\"type\": [\"integer\", \"null\"]}", .doc = "same seed, same text" }, \
+    { "stop", FIELD_OWN, .read = ask_read_stop, .schema = ASK_STOP_SCHEMA, .doc = "texts that end an answer" }, \
+    { "seed", FIELD_OWN, .read = ask_read_seed, .schema = ASK_SEED_SCHEMA, .doc = "same seed, same text" }, \
     { "presence_penalty", FIELD_REAL, -2, 2, GEN(sample.presence_penalty), .off = "0", .doc = "" }, \
     { "frequency_penalty", FIELD_REAL, -2, 2, GEN(sample.frequency_penalty), .off = "0", .doc = "" }, \
-    { "logit_bias", FIELD_OWN, .read = ask_read_bias, .schema = "{\"type\": [\"object\", \"null\"]}", .doc = "token ids and what is added to their logits" }, \
+    { "logit_bias", FIELD_OWN, .read = ask_read_bias, .schema = ASK_BIAS_SCHEMA, .doc = "token ids and what is added to their logits" }, \
     { "stream", FIELD_FLAG, 0, 0, ASK(stream), .off = "false", .doc = "the answer in pieces, as server-sent events" }, \
-    { "stream_options", FIELD_OWN, .read = read_stream_options, .schema = "{\"type\": [\"object\", \"null\"]}", .doc = "include_usage, continuous_usage_stats" }, \
+    { "stream_options", FIELD_PART, .part = &stream_options_table, .doc = "" }, \
     { "user", FIELD_TEXT, 0, 512, ASK(user), .doc = "who asks: users are served fairly" }, \
     { "best_of", FIELD_INT, 1, 4, GEN(best_of), .doc = "answers to choose `n` from" }, \
     { "top_k", FIELD_INT, -1, INT_MAX, GEN(sample.top_k), .off = "0", .doc = "keep so many tokens; 0: all" }, \
@@ -94,37 +92,40 @@ static bool read_logprobs_count(void *into, const json_t *v, const char *name, s
     { "priority", FIELD_INT, -LIMIT_PRIORITY, LIMIT_PRIORITY, GEN(priority), .off = "0", .doc = "higher: sooner" }
 /* clang-format on */
 
-const struct field openai_chat_fields[] = {
+#define NONE_SCHEMA "{\"type\": [\"array\", \"null\"], \"maxItems\": 0}"
+
+static const struct field chat_fields[] = {
     COMMON_FIELDS,
-    { "messages", FIELD_JSON, 0, 0, ASK(messages),
-      .schema = "{\"type\": \"array\", \"items\": {\"type\": \"object\"}}",
+    { "messages", FIELD_JSON, 0, 0, ASK(messages), .schema = PROMPTS_MESSAGES_SCHEMA,
       .doc = "the conversation", .required = true },
     { "max_completion_tokens", FIELD_INT, 0, INT_MAX, ASK(max_completion_tokens),
       .doc = "as max_tokens" },
     { "logprobs", FIELD_OWN, .read = read_logprobs_flag,
       .schema = "{\"type\": [\"boolean\", \"null\"]}", .doc = "log-probabilities of tokens" },
     { "top_logprobs", FIELD_INT, 0, 20, ASK(n_top), .doc = "and of so many alternatives" },
-    { "response_format", FIELD_OWN, .read = read_format, .schema = "{\"type\": \"object\"}",
+    { "response_format", FIELD_OWN, .read = read_format,
+      .schema = "{\"type\": [\"object\", \"null\"], \"required\": [\"type\"], "
+                "\"properties\": {\"type\": {\"const\": \"text\"}}}",
       .doc = "text" },
-    { "tools", FIELD_OWN, .read = refuse, .schema = "{\"type\": \"array\"}",
-      .doc = "none are supported" },
-    { "functions", FIELD_OWN, .read = refuse, .schema = "{\"type\": \"array\"}",
-      .doc = "none are supported" },
-    { "tool_choice", FIELD_OWN, .read = refuse, .schema = "{}", .doc = "none or auto" },
+    { "tools", FIELD_OWN, .read = refuse, .schema = NONE_SCHEMA, .doc = "none are supported" },
+    { "functions", FIELD_OWN, .read = refuse, .schema = NONE_SCHEMA, .doc = "none are supported" },
+    { "tool_choice", FIELD_OWN, .read = refuse, .schema = "{\"enum\": [\"none\", \"auto\", null]}",
+      .doc = "none or auto" },
 };
-const size_t openai_n_chat_fields = COUNT(openai_chat_fields);
+const struct fields openai_chat_table = { chat_fields, COUNT(chat_fields) };
 
-const struct field openai_completion_fields[] = {
+static const struct field completion_fields[] = {
     COMMON_FIELDS,
-    { "prompt", FIELD_JSON, 0, 0, ASK(prompt), .schema = "{\"type\": [\"string\", \"array\"]}",
+    { "prompt", FIELD_JSON, 0, 0, ASK(prompt), .schema = PROMPTS_ANY_SCHEMA,
       .doc = "a text, token ids, or an array of those", .required = true },
     { "logprobs", FIELD_OWN, .read = read_logprobs_count,
       .schema = "{\"type\": [\"integer\", \"null\"], \"minimum\": 0, \"maximum\": 20}",
       .doc = "log-probabilities of tokens, with so many alternatives" },
     { "echo", FIELD_FLAG, 0, 0, ASK(echo), .off = "false", .doc = "the prompt before the answer" },
-    { "suffix", FIELD_OWN, .read = refuse, .schema = "{}", .doc = "not supported" },
+    { "suffix", FIELD_OWN, .read = refuse, .schema = "{\"type\": \"null\"}",
+      .doc = "not supported" },
 };
-const size_t openai_n_completion_fields = COUNT(openai_completion_fields);
+const struct fields openai_completion_table = { completion_fields, COUNT(completion_fields) };
 
 /* --- reading --- */
 
@@ -132,6 +133,7 @@ static void set_defaults(struct ask *a, int max_tokens)
 {
     gen_params_init(&a->gen);
     a->gen.sample.pipeline = PIPELINE_OPENAI;
+    a->gen.sample.temperature = 1;
     a->max_tokens = max_tokens;
     a->max_completion_tokens = -1;
 }
@@ -143,11 +145,7 @@ static bool settle(struct call *c, struct problem *p)
     struct brrr_error err;
     int most = a->max_completion_tokens >= 0 ? a->max_completion_tokens : a->max_tokens;
 
-    if (!server_knows(c->s, a->model)) {
-        char name[128];
-        return problem(p, PROBLEM_NOT_FOUND, "model", "the model `%s` does not exist",
-                       slice_print(name, sizeof(name), a->model));
-    }
+    if (!server_check_model(c->s, a->model, p)) return false;
     if (!a->seeded) a->gen.sample.seed = server_random(c->s) >> 1;
     if (a->n_top > 0 && !a->logprobs)
         return problem(p, PROBLEM_INVALID, "top_logprobs", "`top_logprobs` needs `logprobs`");
@@ -162,15 +160,14 @@ static bool settle(struct call *c, struct problem *p)
 static bool read_chat(struct call *c, const json_t *body, struct problem *p)
 {
     set_defaults(c->ask, -1);
-    return fields_read(openai_chat_fields, COUNT(openai_chat_fields), body, c->ask, p) &&
-           settle(c, p) && prompts_chat(c, c->ask->messages, p) && prompts_fit(c, p);
+    return fields_read(chat_fields, COUNT(chat_fields), body, c->ask, p) && settle(c, p) &&
+           prompts_chat(c, c->ask->messages, p) && prompts_fit(c, p);
 }
 
 static bool read_completion(struct call *c, const json_t *body, struct problem *p)
 {
     set_defaults(c->ask, 16);
-    return fields_read(openai_completion_fields, COUNT(openai_completion_fields), body, c->ask,
-                       p) &&
+    return fields_read(completion_fields, COUNT(completion_fields), body, c->ask, p) &&
            settle(c, p) && prompts_any(c, c->ask->prompt, "prompt", p) && prompts_fit(c, p);
 }
 
@@ -207,6 +204,7 @@ const struct dialect openai_chat = {
     .whole = openai_chat_whole,
     .error = openai_error,
     .status = openai_status,
+    .fields = &openai_chat_table,
 };
 
 const struct dialect openai_completion = {
@@ -220,4 +218,5 @@ const struct dialect openai_completion = {
     .whole = openai_completion_whole,
     .error = openai_error,
     .status = openai_status,
+    .fields = &openai_completion_table,
 };

@@ -11,8 +11,7 @@
 #include "server/fields.h"
 
 extern const struct dialect openai_chat, openai_completion;
-extern const struct field openai_chat_fields[], openai_completion_fields[];
-extern const size_t openai_n_chat_fields, openai_n_completion_fields;
+extern const struct fields openai_chat_table, openai_completion_table;
 
 json_t *openai_error(const struct problem *p, bool in_stream);
 int openai_status(const struct problem *p);

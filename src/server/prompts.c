@@ -70,25 +70,34 @@ static json_t *plain_message(const json_t *m, size_t i, struct problem *p)
     return out;
 }
 
-bool prompts_chat(struct call *c, const json_t *messages, struct problem *p)
+json_t *prompts_messages(const json_t *messages, struct problem *p)
 {
-    json_t *plain = json_array(), *m;
-    struct brrr_error err;
+    json_t *plain, *m;
     size_t i;
 
     if (!json_is_array(messages) || json_array_size(messages) == 0) {
-        json_decref(plain);
-        return problem(p, PROBLEM_INVALID, "messages", "`messages` must be an array of messages");
+        problem(p, PROBLEM_INVALID, "messages", "`messages` must be an array of messages");
+        return NULL;
     }
+    plain = json_array();
     json_array_foreach(messages, i, m)
     {
         json_t *one = plain_message(m, i, p);
         if (!one) {
             json_decref(plain);
-            return false;
+            return NULL;
         }
         json_array_append_new(plain, one);
     }
+    return plain;
+}
+
+bool prompts_chat(struct call *c, const json_t *messages, struct problem *p)
+{
+    json_t *plain = prompts_messages(messages, p);
+    struct brrr_error err;
+
+    if (!plain) return false;
     c->n_prompt = 1;
     enum brrr_status st = bundle_chat_ids(server_model(c->s), plain, &c->prompt[0], &err);
     json_decref(plain);
@@ -98,7 +107,7 @@ bool prompts_chat(struct call *c, const json_t *messages, struct problem *p)
 
 /* --- texts and ids --- */
 
-static bool add_ids(struct call *c, const json_t *list, const char *field, struct problem *p)
+bool prompts_ids(struct call *c, const json_t *list, const char *field, struct problem *p)
 {
     struct ids *ids = &c->prompt[c->n_prompt++];
     int n_vocab = brrr_model_n_vocab(server_model(c->s));
@@ -106,6 +115,7 @@ static bool add_ids(struct call *c, const json_t *list, const char *field, struc
     json_t *v;
     size_t i;
 
+    if (!json_is_array(list)) return fields_wants(p, field, "an array of token ids", list);
     json_array_foreach(list, i, v)
     {
         if (!fields_whole(v, &id) || id < 0 || id >= n_vocab)
@@ -135,19 +145,28 @@ bool prompts_any(struct call *c, const json_t *prompt, const char *field, struct
     if (!json_is_array(prompt) || json_array_size(prompt) == 0)
         return problem(p, PROBLEM_INVALID, field,
                        "`%s` must be a text, token ids, or an array of those", field);
-    if (json_is_number(json_array_get(prompt, 0))) return add_ids(c, prompt, field, p);
+    if (json_is_number(json_array_get(prompt, 0))) return prompts_ids(c, prompt, field, p);
     if (json_array_size(prompt) > CALL_PROMPTS)
         return problem(p, PROBLEM_INVALID, field, "`%s` has %zu prompts; %d at most", field,
                        json_array_size(prompt), CALL_PROMPTS);
     json_array_foreach(prompt, i, one)
     {
         if (json_is_string(one) ? !prompts_text(c, one, field, p)
-                                : !json_is_array(one) || !add_ids(c, one, field, p))
+                                : !json_is_array(one) || !prompts_ids(c, one, field, p))
             return p->kind ? false
                            : problem(p, PROBLEM_INVALID, field,
                                      "`%s[%zu]` is neither a text nor token ids", field, i);
     }
     return true;
+}
+
+void prompts_cut(struct ids *ids, int keep)
+{
+    size_t n = (size_t)keep;
+
+    if (keep == 0 || ids->n <= n) return;
+    memmove(ids->id, ids->id + (ids->n - n), n * sizeof(*ids->id));
+    ids->n = n;
 }
 
 /* Both numbers in the message. */

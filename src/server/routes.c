@@ -2,18 +2,21 @@
 /* routes.c - see routes.h. */
 #include "server/routes.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 
 #include "server/guard.h"
+#include "server/habits.h"
 #include "server/json_text.h"
 #include "server/openai.h"
+#include "server/openapi.h"
 #include "server/page.h"
+#include "server/prom.h"
 #include "server/server.h"
 #include "server/stats.h"
 #include "server/tgi.h"
+#include "server/tokenize.h"
 
-static void reply_json(struct exchange *x, int status, json_t *v)
+void routes_json(struct exchange *x, int status, json_t *v)
 {
     struct slice body;
 
@@ -22,9 +25,9 @@ static void reply_json(struct exchange *x, int status, json_t *v)
     free((char *)body.p);
 }
 
-static void reply_problem(struct exchange *x, const struct problem *p)
+void routes_problem(struct exchange *x, const struct problem *p)
 {
-    reply_json(x, openai_status(p), openai_error(p, false));
+    routes_json(x, openai_status(p), openai_error(p, false));
 }
 
 static json_t *model_entry(const struct server *s)
@@ -36,7 +39,7 @@ static json_t *model_entry(const struct server *s)
 static void plain_models(struct server *s, struct exchange *x, const char *rest)
 {
     (void)rest;
-    reply_json(x, 200, json_pack("{s:s, s:[o]}", "object", "list", "data", model_entry(s)));
+    routes_json(x, 200, json_pack("{s:s, s:[o]}", "object", "list", "data", model_entry(s)));
 }
 
 static void plain_model(struct server *s, struct exchange *x, const char *rest)
@@ -44,25 +47,18 @@ static void plain_model(struct server *s, struct exchange *x, const char *rest)
     struct problem p;
 
     if (strcmp(rest, server_options(s)->name) == 0) {
-        reply_json(x, 200, model_entry(s));
+        routes_json(x, 200, model_entry(s));
         return;
     }
     problem(&p, PROBLEM_NOT_FOUND, "model", "the model `%s` does not exist", rest);
-    reply_problem(x, &p);
-}
-
-static void plain_ok(struct server *s, struct exchange *x, const char *rest)
-{
-    (void)s;
-    (void)rest;
-    reply_json(x, 200, json_pack("{s:s}", "status", "ok"));
+    routes_problem(x, &p);
 }
 
 static void plain_stats(struct server *s, struct exchange *x, const char *rest)
 {
     (void)rest;
     http_set(x, "Cache-Control", "no-store");
-    reply_json(x, 200, stats_json(s));
+    routes_json(x, 200, stats_json(s));
 }
 
 static void plain_root(struct server *s, struct exchange *x, const char *rest)
@@ -79,17 +75,8 @@ static void plain_page(struct server *s, struct exchange *x, const char *rest)
     (void)s;
     if (page_file(x, rest)) return;
     problem(&p, PROBLEM_NOT_FOUND, NULL, "there is no /page/%s here", rest);
-    reply_problem(x, &p);
+    routes_problem(x, &p);
 }
-
-struct route {
-    enum http_method method;
-    const char *path;
-    enum access access;
-    const struct dialect *call;
-    void (*plain)(struct server *s, struct exchange *x, const char *rest);
-    const char *summary;
-};
 
 #define CALL(what)  .call = &what
 #define PLAIN(what) .plain = what
@@ -99,6 +86,16 @@ static const struct route routes[] = {
 #include "server/routes.def"
 #undef ROUTE
 };
+
+size_t routes_n(void)
+{
+    return COUNT(routes);
+}
+
+const struct route *routes_at(size_t i)
+{
+    return &routes[i];
+}
 
 /* Where the path matches: what its '*' stands for; NULL: it does not. */
 static const char *match(const struct route *r, const char *path)
@@ -139,7 +136,7 @@ void routes_handle(struct server *s, struct exchange *x)
         guard_admit(&o->guard, server_keys(s), x, r ? r->access : ACCESS_OPEN, &who, &p);
     if (!r || !admitted) {
         const struct dialect *d = r && r->call ? r->call : &openai_chat;
-        reply_json(x, d->status(&p), d->error(&p, false));
+        routes_json(x, d->status(&p), d->error(&p, false));
     } else if (r->call) {
         call_begin(s, x, who, r->call);
     } else {

@@ -27,6 +27,7 @@ struct server {
     struct event *wake, *signals[3], *drained, *flushed, *tick;
     int64_t started;
     struct call_list calls;
+    struct served served;
     int n_call, n_job;
     double job_s;   /* between the ends of two jobs, lately; 0: not known */
     double t_ended; /* when the last one ended                            */
@@ -275,6 +276,11 @@ void server_count_jobs(struct server *s, int n)
     s->t_ended = now;
 }
 
+struct served *server_served(struct server *s)
+{
+    return &s->served;
+}
+
 struct keys *server_keys(struct server *s)
 {
     return s->o.keys;
@@ -309,6 +315,15 @@ bool server_knows(const struct server *s, struct slice name)
 {
     return name.n == 0 || slice_is(name, s->o.name) || slice_is(name, "tgi") ||
            slice_is(name, "dummy") || slice_is(name, "default");
+}
+
+bool server_check_model(const struct server *s, struct slice name, struct problem *p)
+{
+    char shown[128];
+
+    return server_knows(s, name) ||
+           problem(p, PROBLEM_NOT_FOUND, "model", "the model `%s` does not exist",
+                   slice_print(shown, sizeof(shown), name));
 }
 
 int64_t server_started(const struct server *s)

@@ -13,6 +13,7 @@
 
 struct server;
 struct call;
+struct served;
 
 struct server_opts {
     const struct brrr_model *model; /* stays the caller's      */
@@ -42,6 +43,7 @@ struct runner *server_runner(struct server *s);
 struct prep *server_prep(struct server *s);
 const struct brrr_model *server_model(const struct server *s);
 const struct server_opts *server_options(const struct server *s);
+struct served *server_served(struct server *s);
 struct keys *server_keys(struct server *s);
 /* A call is there; it is through. */
 void server_enter(struct server *s, struct call *c);
@@ -55,6 +57,8 @@ bool server_has_room(struct server *s, int n, struct problem *p);
 void server_count_jobs(struct server *s, int n);
 /* Whether the client means the model that is here. */
 bool server_knows(const struct server *s, struct slice name);
+/* The same, with what to say where it does not. */
+bool server_check_model(const struct server *s, struct slice name, struct problem *p);
 int64_t server_started(const struct server *s); /* seconds since 1970 */
 /* A random 64-bit number, from the system. */
 uint64_t server_random(struct server *s);

@@ -12,9 +12,9 @@
 /* What /generate asks for beyond a struct ask. */
 struct tgi_ask {
     struct ask ask; /* first */
-    const json_t *parameters;
     struct slice inputs;
-    bool do_sample, do_sample_given, watermark;
+    bool has_parameters;
+    bool do_sample, watermark;
     bool details, prefill, full_text;
     double temperature, top_p, typical_p; /* 0: not given */
     int top_k, truncate, best_of, max_new_tokens;
@@ -30,31 +30,22 @@ static struct tgi_ask *tgi_of(const struct call *c)
 #define GEN(field) offsetof(struct tgi_ask, ask.gen.field)
 #define BELOW_ONE  (1 - DBL_EPSILON / 2)
 
-const struct field tgi_body_fields[] = {
-    { "inputs", FIELD_TEXT, 0, LIMIT_HTTP_BODY, AT(inputs), .doc = "the prompt", .required = true },
-    { "parameters", FIELD_JSON, 0, 0, AT(parameters),
-      .schema = "{\"type\": [\"object\", \"null\"]}",
-      .doc = "how to answer; without it: sampling" },
-    { "stream", FIELD_FLAG, 0, 0, AT(ask.stream), .off = "false", .doc = "of / only" },
-};
-const size_t tgi_n_body_fields = COUNT(tgi_body_fields);
-
 #define POSITIVE "must be strictly positive"
 #define INSIDE   "must be > 0.0 and < 1.0"
 
 /* In the order in which TGI checks them. */
 /* clang-format off */
-const struct field tgi_parameter_fields[] = {
+static const struct field parameter_fields[] = {
     { "best_of", FIELD_INT, 1, TGI_BEST_OF, AT(best_of), .rule = "must be > 0 and <= 4", .doc = "answers to choose the likeliest of" },
     { "temperature", FIELD_REAL, DBL_MIN, 1e6, AT(temperature), .rule = POSITIVE, .doc = "" },
-    { "repetition_penalty", FIELD_REAL, DBL_MIN, 1e6, GEN(sample.repetition_penalty), .off = "1", .rule = POSITIVE, .doc = "" },
+    { "repetition_penalty", FIELD_REAL, 0.01, 100, GEN(sample.repetition_penalty), .off = "1", .rule = POSITIVE ", from 0.01 to 100", .doc = "" },
     { "frequency_penalty", FIELD_REAL, -2, 2, GEN(sample.frequency_penalty), .off = "0", .rule = "must be >= -2.0 and <= 2.0", .doc = "" },
     { "top_p", FIELD_REAL, DBL_MIN, BELOW_ONE, AT(top_p), .rule = INSIDE, .doc = "" },
     { "typical_p", FIELD_REAL, DBL_MIN, BELOW_ONE, AT(typical_p), .rule = INSIDE, .doc = "" },
     { "top_k", FIELD_INT, 1, INT_MAX, AT(top_k), .rule = POSITIVE, .doc = "" },
     { "max_new_tokens", FIELD_INT, 1, INT_MAX, AT(max_new_tokens), .rule = POSITIVE, .doc = "" },
-    { "stop", FIELD_OWN, .read = ask_read_stop, .schema = "{\"type\": [\"array\", \"null\"], \"items\": {\"type\": \"string\"}}", .doc = "texts that end the answer; part of it" },
-    { "seed", FIELD_OWN, .read = ask_read_seed, .schema = "{\"type\": [\"integer\", \"null\"]}", .doc = "" },
+    { "stop", FIELD_OWN, .read = ask_read_stop, .schema = ASK_STOP_SCHEMA, .doc = "texts that end the answer; part of it" },
+    { "seed", FIELD_OWN, .read = ask_read_seed, .schema = ASK_SEED_SCHEMA, .doc = "" },
     { "top_n_tokens", FIELD_INT, 0, TGI_TOP, AT(ask.n_top), .off = "0", .rule = "must be >= 0 and <= 20", .doc = "alternatives of each token" },
     { "truncate", FIELD_INT, 1, INT_MAX, AT(truncate), .rule = POSITIVE, .doc = "keep the last tokens of the prompt" },
     { "do_sample", FIELD_FLAG, 0, 0, AT(do_sample), .off = "false", .doc = "" },
@@ -62,11 +53,21 @@ const struct field tgi_parameter_fields[] = {
     { "watermark", FIELD_FLAG, 0, 0, AT(watermark), .off = "false", .doc = "not supported" },
     { "details", FIELD_FLAG, 0, 0, AT(details), .off = "false", .doc = "tokens one by one" },
     { "decoder_input_details", FIELD_FLAG, 0, 0, AT(prefill), .off = "false", .doc = "the prompt's tokens" },
-    { "grammar", FIELD_JSON, 0, 0, AT(grammar), .schema = "{\"type\": [\"object\", \"null\"]}", .doc = "not supported" },
-    { "adapter_id", FIELD_JSON, 0, 0, AT(adapter), .schema = "{\"type\": [\"string\", \"null\"]}", .doc = "not supported" },
+    { "grammar", FIELD_JSON, 0, 0, AT(grammar), .schema = "{\"type\": \"null\"}", .doc = "not supported" },
+    { "adapter_id", FIELD_JSON, 0, 0, AT(adapter), .schema = "{\"type\": \"null\"}", .doc = "not supported" },
 };
 /* clang-format on */
-const size_t tgi_n_parameter_fields = COUNT(tgi_parameter_fields);
+static const struct fields parameter_table = { parameter_fields, COUNT(parameter_fields) };
+
+static const struct field body_fields[] = {
+    { "inputs", FIELD_TEXT, 0, LIMIT_HTTP_BODY, AT(inputs), .doc = "the prompt", .required = true },
+    { "parameters", FIELD_PART, 0, 0, AT(has_parameters), .part = &parameter_table,
+      .doc = "how to answer; without it: sampling" },
+    { "stream", FIELD_FLAG, 0, 0, AT(ask.stream), .off = "false", .doc = "of / only" },
+};
+/* `stream`, the last, is of / alone. */
+static const struct fields root_table = { body_fields, COUNT(body_fields) };
+static const struct fields body_table = { body_fields, COUNT(body_fields) - 1 };
 
 /* --- reading --- */
 
@@ -76,7 +77,6 @@ static void set_defaults(struct tgi_ask *t)
     t->ask.gen.sample.pipeline = PIPELINE_TGI;
     t->ask.gen.include_stop = true;
     t->best_of = 1;
-    t->do_sample = true;
 }
 
 static bool sets(const struct tgi_ask *t)
@@ -132,16 +132,6 @@ static size_t characters(struct slice s)
     return n;
 }
 
-/* The last tokens of a prompt; TGI says so by `truncate`. */
-static void cut(struct ids *ids, int keep)
-{
-    size_t n = (size_t)keep;
-
-    if (keep == 0 || ids->n <= n) return;
-    memmove(ids->id, ids->id + (ids->n - n), n * sizeof(*ids->id));
-    ids->n = n;
-}
-
 /* First the sum, then the prompt alone, as TGI does. */
 static bool fits(const struct call *c, struct problem *p)
 {
@@ -166,14 +156,9 @@ static bool read(struct call *c, const json_t *body, struct problem *p)
     struct brrr_error err;
 
     set_defaults(t);
-    if (!fields_read(tgi_body_fields, COUNT(tgi_body_fields), body, t, p)) return false;
-    if (t->parameters) {
-        t->do_sample = false;
-        if (!json_is_object(t->parameters))
-            return fields_wants(p, "parameters", "an object", t->parameters);
-        if (!fields_read(tgi_parameter_fields, COUNT(tgi_parameter_fields), t->parameters, t, p))
-            return false;
-    }
+    t->ask.stream = c->d == &tgi_stream;
+    if (!fields_read(c->d->fields->row, c->d->fields->n, body, t, p)) return false;
+    if (!t->has_parameters) t->do_sample = true;
     if (!check_together(t, p)) return false;
     settle(c);
     enum brrr_status st =
@@ -181,28 +166,8 @@ static bool read(struct call *c, const json_t *body, struct problem *p)
     if (st) return problem_of(p, NULL, st, err.text);
     if (!prompts_text(c, json_object_get(body, "inputs"), "inputs", p)) return false;
     c->n_chars = characters(t->inputs);
-    cut(&c->prompt[0], t->truncate);
+    prompts_cut(&c->prompt[0], t->truncate);
     return fits(c, p);
-}
-
-static bool read_whole(struct call *c, const json_t *body, struct problem *p)
-{
-    json_t *plain = json_copy((json_t *)body); /* `stream` means nothing here */
-
-    json_object_del(plain, "stream");
-    bool ok = read(c, plain, p);
-    json_decref(plain);
-    return ok;
-}
-
-static bool read_stream(struct call *c, const json_t *body, struct problem *p)
-{
-    json_t *plain = json_copy((json_t *)body);
-
-    json_object_set_new(plain, "stream", json_true());
-    bool ok = read(c, plain, p);
-    json_decref(plain);
-    return ok;
 }
 
 /* --- writing --- */
@@ -355,7 +320,7 @@ static void piece(struct call *c, int i, const struct engine_event *ev)
 
 /* --- problems --- */
 
-static json_t *error(const struct problem *p, bool in_stream)
+json_t *tgi_error(const struct problem *p, bool in_stream)
 {
     bool invalid = p->kind == PROBLEM_INVALID;
 
@@ -364,24 +329,24 @@ static json_t *error(const struct problem *p, bool in_stream)
                      "error_type", problem_forms[p->kind].tgi_type);
 }
 
-static int status(const struct problem *p)
+int tgi_status(const struct problem *p)
 {
     return problem_forms[p->kind].tgi_status;
 }
 
 static void end(struct call *c)
 {
-    if (c->problem.kind) call_event(c, error(&c->problem, true));
+    if (c->problem.kind) call_event(c, tgi_error(&c->problem, true));
 }
 
-/* Of the three only how the body is read and the form of a whole answer differ. */
-#define TGI(id, read_fn, whole_fn)                                                       \
-    {                                                                                    \
-        .name = id, .stream_type = "text/event-stream", .ping = ":\n\n",                 \
-        .ask_size = sizeof(struct tgi_ask), .read = read_fn, .piece = piece, .end = end, \
-        .whole = whole_fn, .error = error, .status = status,                             \
+/* Of the three only the body's table and the form of a whole answer differ. */
+#define TGI(id, table, whole_fn)                                                       \
+    {                                                                                  \
+        .name = id, .stream_type = "text/event-stream", .ping = ":\n\n",               \
+        .ask_size = sizeof(struct tgi_ask), .read = read, .piece = piece, .end = end,  \
+        .whole = whole_fn, .error = tgi_error, .status = tgi_status, .fields = &table, \
     }
 
-const struct dialect tgi_generate = TGI("tgi-generate", read_whole, whole);
-const struct dialect tgi_stream = TGI("tgi-stream", read_stream, whole);
-const struct dialect tgi_root = TGI("tgi-root", read, whole_list);
+const struct dialect tgi_generate = TGI("tgi-generate", body_table, whole);
+const struct dialect tgi_stream = TGI("tgi-stream", body_table, whole);
+const struct dialect tgi_root = TGI("tgi-root", root_table, whole_list);

@@ -14,8 +14,8 @@
 
 /* tgi_root answers with a list, and streams where the body says so. */
 extern const struct dialect tgi_generate, tgi_stream, tgi_root;
-extern const struct field tgi_body_fields[], tgi_parameter_fields[];
-extern const size_t tgi_n_body_fields, tgi_n_parameter_fields;
+json_t *tgi_error(const struct problem *p, bool in_stream);
+int tgi_status(const struct problem *p);
 
 enum {
     TGI_BEST_OF = 4, /* TGI: 2 */

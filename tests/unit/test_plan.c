@@ -31,6 +31,7 @@ static const struct plan written = {
     .ahead = 4096,
     .batch_predicted = 8.25,
     .batch_measured = 9.5,
+    .limits = { .dot8 = 200.5, .bf16 = 50.25, .fma = 60.5, .read = 20.75 },
     .pace = { 2, 1, { { 1, 0.125 }, { 8, 0.25 } }, { { 64, 0.5 } } },
 };
 
@@ -135,11 +136,11 @@ static void what_does_not_fit_is_refused(void **state)
     static const struct {
         const char *from, *to, *why;
     } cases[] = {
-        { "\"brrr_plan\": 3", "\"brrr_plan\": 2", "format 2, this program reads 3" },
-        { "\"brrr_plan\": 3", "\"brrr_plan\": 4", "format 4" },
-        { "\"brrr_plan\": 3", "\"brrr_plan\": 4294967297", "format 4294967297" },
-        { "\"brrr_plan\": 3", "\"brrr_plan\": 4, \"more\": 1", "format 4" },
-        { "\"brrr_plan\": 3", "\"brrr_plan\": 3.0", "nteger" },
+        { "\"brrr_plan\": 4", "\"brrr_plan\": 2", "format 2, this program reads 4" },
+        { "\"brrr_plan\": 4", "\"brrr_plan\": 5", "format 5" },
+        { "\"brrr_plan\": 4", "\"brrr_plan\": 4294967297", "format 4294967297" },
+        { "\"brrr_plan\": 4", "\"brrr_plan\": 5, \"more\": 1", "format 5" },
+        { "\"brrr_plan\": 4", "\"brrr_plan\": 4.0", "nteger" },
         { "\"threads_prefill\": 3", "\"threads_prefill\": 4294967299", "out of range" },
         { "\"chunk\": 128", "\"chunk\": -4294967168", "out of range" },
         { "\"threads_prefill\": 3", "\"threads_prefill\": 0", "out of range" },
@@ -157,6 +158,8 @@ static void what_does_not_fit_is_refused(void **state)
         { "\"predicted\": 8.25", "\"predicted\": -1", "out of range" },
         { "\"measured\": 9.5", "\"measured\": 1e300", "out of range" },
         { "\"measured\": 9.5", "\"measured\": null", "eal" },
+        { "\"read_gb_s\": 20.75", "\"read_gb_s\": -1", "out of range" },
+        { "\"int8_gmac_s\": 200.5,", "", "int8_gmac_s" },
         { "\"profile\": \"q8g32x\"", "\"profile\": \"f32\"", "another model" },
         { "\"cores\": ", "\"cores\": 1", "another model" },
         { "\"version\": \"", "\"version\": \"0", "another model" },
