@@ -37,8 +37,9 @@ WATCH = """
 
 
 class Server:
-    def __init__(self, model, folder):
+    def __init__(self, model, folder, *options):
         self.model, self.log, self.port, self.process = model, folder / "log", 0, None
+        self.options = options
 
     @property
     def url(self):
@@ -48,7 +49,7 @@ class Server:
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
                 [base.binary(), "serve", "-m", self.model, "--port", str(self.port), "--parallel", "4",
-                 "-t", "2", "--kv-memory", "256M"], stdin=subprocess.DEVNULL, stderr=log,
+                 "-t", "2", "--kv-memory", "256M", *self.options], stdin=subprocess.DEVNULL, stderr=log,
                 env=base.clean_env())
         for _ in range(600):
             text = self.log.read_text()
@@ -82,6 +83,15 @@ def server(tmp_path_factory):
     except pytest.skip.Exception:
         model = small_model(folder)
     s = Server(model, folder)
+    s.start()
+    yield s
+    s.stop()
+
+
+@pytest.fixture
+def guarded(server, tmp_path):
+    """Another one, which wants a key."""
+    s = Server(server.model, tmp_path, "--api-key", "sesame-open-up-1234")
     s.start()
     yield s
     s.stop()
