@@ -14,7 +14,7 @@ export LC_ALL=C.UTF-8
 
 PACKAGES=(gcc libc6-dev make pkg-config libjansson-dev libpcre2-dev libutf8proc-dev libxxhash-dev libedit-dev libevent-dev libssl-dev
     libcmocka-dev universal-ctags clang-14 libclang-rt-14-dev clang-format-14 qemu-user
-    python3 python3-pip python3-venv ca-certificates)
+    python3 python3-pip python3-venv ca-certificates chromium fonts-dejavu-core)
 # What runs under ThreadSanitizer: the unit tests that start threads.
 THREADED=(test_pool test_engine test_kvdisk test_matrix)
 # What runs in the debug build, where threads that must not allocate are watched (base/noalloc.h).
@@ -258,6 +258,7 @@ step kernels-clang kernels release-clang-14
 step unit unit release
 step sim simulate release 20
 step pytest pytests build/release/brrr tests/cli tests/api tests/golden
+step page pytests build/release/brrr tests/page
 step build-asan build MODE=asan all unit kernels-test sim fuzz-bins
 step kernels-asan kernels asan
 step unit-asan unit asan

@@ -88,7 +88,7 @@ function build() {
   const kv = el("section", { class: "card wide", "aria-label": "KV cache" }, el("h2", {}, "KV cache, block by block"),
     el("div", { id: "maps" }), legend(["c-used", "used"], ["c-shared", "shared"], ["c-cached", "cached, given up when room is needed"], ["c-free", "free"]));
   $("dash").replaceChildren(el("dl", { class: "tiles" }, ...Object.values(tiles).map((t) => t.node)),
-    el("div", { class: "cards" }, speed.node, prompts.node, load.node, times.node, steps.node, kv));
+    el("div", { class: "cards" }, speed.node, prompts.node, load.node, times.node, kv, steps.node));
   return { tiles, speed, prompts, load, steps, times, kv };
 }
 

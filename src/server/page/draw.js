@@ -20,10 +20,10 @@ function begin(canvas, height) {
   return { g, width, text: style.color, line: style.borderTopColor };
 }
 
-// 1, 2 or 5 times a power of ten, not below v.
+// A round number not below v, half of which is round too.
 export function roundUp(v) {
   const p = 10 ** Math.floor(Math.log10(Math.max(v, 1e-9)));
-  return [1, 2, 5, 10].map((k) => k * p).find((k) => k >= v - 1e-12);
+  return [1, 2, 3, 4, 5, 6, 8, 10].map((k) => k * p).find((k) => k >= v - 1e-12);
 }
 
 const label = (v) => v >= 1000 ? `${v / 1000}k` : String(Number(v.toPrecision(2)));

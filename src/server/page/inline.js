@@ -10,6 +10,7 @@ import { el } from "./dom.js";
 const DEPTH = 8;
 const LONGEST = 50000; // of a paragraph; beyond it is shown as it is
 const MARKS = [["**", "strong"], ["__", "strong"], ["~~", "del"], ["*", "em"], ["_", "em"]];
+const ADDRESS = /https?:\/\/[^\s<>"'`]{1,2000}/iy;
 const ESCAPED = "\\`*_{}[]()#+-.!|~<>";
 const isWord = (c) => c !== undefined && /[\p{L}\p{N}]/u.test(c);
 const isSpace = (c) => c === undefined || /\s/.test(c);
@@ -113,11 +114,12 @@ class Line {
 
   address(i) {
     if (isWord(this.s[i - 1])) return -1;
-    const found = /^https?:\/\/[^\s<>"'`]{1,2000}/i.exec(this.s.slice(i, i + 2050));
-    const text = found?.[0].replace(/[.,;:!?)\]*_~]+$/, "");
-    const url = text && safeUrl(text);
-    if (!url) return -1;
-    this.push(link(url, text));
+    ADDRESS.lastIndex = i;
+    const found = ADDRESS.exec(this.s)?.[0];
+    if (!found) return -1;
+    const text = found.replace(/[.,;:!?)\]*_~]{1,20}$/, "");
+    const url = safeUrl(text);
+    if (url) this.push(link(url, text)); else this.plain += text;
     return i + text.length;
   }
 
