@@ -9,6 +9,7 @@
 
 #include "cmd/cmd.h"
 #include "cmd/session.h"
+#include "text/json_in.h"
 
 enum { READ_BYTES = 1 << 16 };
 
@@ -102,37 +103,12 @@ int lines_end(const struct lines *l)
     return l->error == ENOMEM ? EXIT_NOMEM : EXIT_RUN;
 }
 
-/* Does any bracket open deeper than LIMIT_JSON_DEPTH? The parser would recurse that far. */
-static bool too_deep(struct slice text)
-{
-    bool in_string = false;
-    int depth = 0;
-
-    for (size_t i = 0; i < text.n; i++) {
-        char c = text.p[i];
-        if (c == '"') in_string = !in_string;
-        else if (c == '\\' && in_string) i++;
-        else if (!in_string && (c == '[' || c == '{') && ++depth > LIMIT_JSON_DEPTH) return true;
-        else if (!in_string && (c == ']' || c == '}')) depth--;
-    }
-    return false;
-}
-
 enum brrr_status lines_json(json_t **out, const struct lines *l, struct slice text,
                             struct brrr_error *err)
 {
-    json_error_t je;
-
     *out = NULL;
     if (l->too_long) return fail(err, BRRR_E_LIMIT, "the line is longer than 64 MiB");
-    if (too_deep(text))
-        return fail(err, BRRR_E_LIMIT, "not JSON: nested deeper than %d levels", LIMIT_JSON_DEPTH);
-    *out = json_loadb(text.p, text.n, JSON_ALLOW_NUL | JSON_DECODE_ANY, &je);
-    if (!*out) return fail(err, BRRR_E_FORMAT, "not JSON: %s at byte %d", je.text, je.position);
-    if (json_is_object(*out)) return BRRR_OK;
-    json_decref(*out);
-    *out = NULL;
-    return fail(err, BRRR_E_FORMAT, "the line is not a JSON object");
+    return json_in(out, text, "the line", err);
 }
 
 void lines_fini(struct lines *l)

@@ -10,6 +10,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "text/json_in.h"
+
 struct row;
 typedef enum brrr_status read_fn(const struct row *r, const json_t *v, void *base,
                                  struct brrr_error *err);
@@ -24,27 +26,7 @@ struct row {
 static enum brrr_status wants(const struct row *r, const char *what, const json_t *v,
                               struct brrr_error *err)
 {
-    static const char *const is[] = {
-        [JSON_OBJECT] = "an object", [JSON_ARRAY] = "an array",  [JSON_STRING] = "a text",
-        [JSON_INTEGER] = "a number", [JSON_REAL] = "a fraction", [JSON_TRUE] = "true",
-        [JSON_FALSE] = "false",      [JSON_NULL] = "null",
-    };
-
-    return fail(err, BRRR_E_FORMAT, "%s must be %s, not %s", r->name, what, is[json_typeof(v)]);
-}
-
-/* A whole number, written as 5 or 5.0. */
-static bool whole(const json_t *v, json_int_t *out)
-{
-    double d = json_is_real(v) ? json_real_value(v) : 0.5;
-
-    if (json_is_integer(v)) {
-        *out = json_integer_value(v);
-        return true;
-    }
-    if (d != floor(d) || fabs(d) > 0x1p53) return false;
-    *out = (json_int_t)d;
-    return true;
+    return fail(err, BRRR_E_FORMAT, "%s must be %s, not %s", r->name, what, json_in_kind(v));
 }
 
 static enum brrr_status read_REAL(const struct row *r, const json_t *v, void *base,
@@ -60,7 +42,7 @@ static enum brrr_status read_INT(const struct row *r, const json_t *v, void *bas
 {
     json_int_t i;
 
-    if (!whole(v, &i)) return wants(r, "a whole number", v, err);
+    if (!json_in_whole(v, &i)) return wants(r, "a whole number", v, err);
     if (i < INT_MIN || i > INT_MAX)
         return fail(err, BRRR_E_LIMIT, "%s is %lld: that is too large", r->name, (long long)i);
     *(int *)((char *)base + r->off) = (int)i;
@@ -81,7 +63,7 @@ static enum brrr_status read_seed(const struct row *r, const json_t *v, void *ba
 {
     json_int_t i;
 
-    if (!whole(v, &i)) return wants(r, "a whole number", v, err);
+    if (!json_in_whole(v, &i)) return wants(r, "a whole number", v, err);
     if (i < -1)
         return fail(err, BRRR_E_LIMIT, "seed is %lld: must be from 0 to 2^63 - 1", (long long)i);
     if (i >= 0) ((struct sample_params *)base)->seed = (uint64_t)i;
@@ -150,7 +132,7 @@ static enum brrr_status read_bias(const struct row *r, const json_t *v, void *ba
     if (!json_is_array(v)) return wants(r, "an object {\"id\": bias}", v, err);
     json_array_foreach(v, i, pair)
     {
-        if (json_array_size(pair) != 2 || !whole(json_array_get(pair, 0), &id))
+        if (json_array_size(pair) != 2 || !json_in_whole(json_array_get(pair, 0), &id))
             return fail(err, BRRR_E_FORMAT, "%s: an entry is not [id, bias]", r->name);
         if ((st = add_bias(r, id, json_array_get(pair, 1), p, err)) != BRRR_OK) return st;
     }
@@ -342,7 +324,7 @@ int64_t params_ids(const json_t *list, const char *name, int32_t *ids, size_t ca
     }
     json_array_foreach(list, i, v)
     {
-        if (!whole(v, &id) || id < 0 || id > INT32_MAX) {
+        if (!json_in_whole(v, &id) || id < 0 || id > INT32_MAX) {
             fail(err, BRRR_E_FORMAT, "%s: entry %zu is not a token id", name, i);
             return -1;
         }

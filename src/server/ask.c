@@ -37,7 +37,7 @@ bool ask_read_seed(void *into, const json_t *v, const char *name, struct problem
     struct ask *a = into;
     json_int_t i;
 
-    if (!fields_whole(v, &i)) return fields_wants(p, name, "a whole number", v);
+    if (!json_in_whole(v, &i)) return fields_wants(p, name, "a whole number", v);
     if (i == -1) return true; /* choose one */
     a->gen.sample.seed = (uint64_t)i;
     a->seeded = true;

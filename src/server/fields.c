@@ -2,31 +2,10 @@
 /* fields.c - see fields.h. */
 #include "server/fields.h"
 
-#include <math.h>
-
 bool fields_wants(struct problem *p, const char *name, const char *what, const json_t *v)
 {
-    static const char *const is[] = {
-        [JSON_OBJECT] = "an object", [JSON_ARRAY] = "an array",  [JSON_STRING] = "a text",
-        [JSON_INTEGER] = "a number", [JSON_REAL] = "a fraction", [JSON_TRUE] = "true",
-        [JSON_FALSE] = "false",      [JSON_NULL] = "null",
-    };
-
     return problem(p, PROBLEM_INVALID, name, "`%s` must be %s, not %s", name, what,
-                   is[json_typeof(v)]);
-}
-
-bool fields_whole(const json_t *v, json_int_t *out)
-{
-    double d = json_is_real(v) ? json_real_value(v) : 0.5;
-
-    if (json_is_integer(v)) {
-        *out = json_integer_value(v);
-        return true;
-    }
-    if (d != floor(d) || fabs(d) > 0x1p53) return false;
-    *out = (json_int_t)d;
-    return true;
+                   json_in_kind(v));
 }
 
 static bool out_of_range(struct problem *p, const struct field *f, double got)
@@ -41,7 +20,7 @@ static bool read_int(const struct field *f, const json_t *v, void *at, struct pr
 {
     json_int_t i;
 
-    if (!fields_whole(v, &i)) return fields_wants(p, f->name, "a whole number", v);
+    if (!json_in_whole(v, &i)) return fields_wants(p, f->name, "a whole number", v);
     if ((double)i < f->least || (double)i > f->largest) return out_of_range(p, f, (double)i);
     *(int *)at = (int)i;
     return true;

@@ -13,6 +13,7 @@
 #include <jansson.h>
 
 #include "server/problem.h"
+#include "text/json_in.h"
 
 enum field_kind {
     FIELD_INT,    /* int                                                   */
@@ -49,8 +50,6 @@ struct fields {
 
 /* Reads `obj` into `into`, which holds the defaults. */
 bool fields_read(const struct field *f, size_t n, const json_t *obj, void *into, struct problem *p);
-/* A whole number, written as 5 or 5.0. */
-bool fields_whole(const json_t *v, json_int_t *out);
 /* "NAME must be WHAT, not ..." */
 bool fields_wants(struct problem *p, const char *name, const char *what, const json_t *v);
 /* {"type": "object", "properties": ...} of a table (a new reference); NULL without memory. */

@@ -4,8 +4,8 @@
 
 #include <stdlib.h>
 
-#include "base/limits.h"
 #include "base/utf8.h"
+#include "text/json_in.h"
 
 /* Ends of lines beyond ASCII, in UTF-8; n is how many bytes they have, 0 for what is none. */
 static size_t line_end(const char *p, size_t left, const char **escape)
@@ -75,38 +75,12 @@ json_t *json_lossy(struct slice s)
     return v;
 }
 
-/* Does any bracket open deeper than LIMIT_JSON_DEPTH? The parser would recurse that far. */
-static bool too_deep(struct slice text)
-{
-    bool in_string = false;
-    int depth = 0;
-
-    for (size_t i = 0; i < text.n; i++) {
-        char c = text.p[i];
-        if (c == '"') in_string = !in_string;
-        else if (c == '\\' && in_string) i++;
-        else if (!in_string && (c == '[' || c == '{') && ++depth > LIMIT_JSON_DEPTH) return true;
-        else if (!in_string && (c == ']' || c == '}')) depth--;
-    }
-    return false;
-}
-
 json_t *json_body(struct slice body, struct problem *p)
 {
-    json_error_t je;
+    struct brrr_error err;
     json_t *v = NULL;
 
     if (body.n == 0) problem(p, PROBLEM_INVALID, NULL, "the body is empty: send a JSON object");
-    else if (too_deep(body))
-        problem(p, PROBLEM_INVALID, NULL, "the body is nested deeper than %d levels",
-                LIMIT_JSON_DEPTH);
-    else if (!(v = json_loadb(body.p, body.n, JSON_ALLOW_NUL, &je)))
-        problem(p, PROBLEM_INVALID, NULL, "the body is not JSON: %s at byte %d", je.text,
-                je.position);
-    else if (!json_is_object(v)) {
-        problem(p, PROBLEM_INVALID, NULL, "the body must be a JSON object");
-        json_decref(v);
-        v = NULL;
-    }
+    else if (json_in(&v, body, "the body", &err)) problem(p, PROBLEM_INVALID, NULL, "%s", err.text);
     return v;
 }

@@ -46,7 +46,7 @@ static bool read_logprobs_count(void *into, const json_t *v, const char *name, s
     json_int_t i;
 
     if (json_is_false(v)) return true;
-    if (!fields_whole(v, &i)) return fields_wants(p, name, "a whole number", v);
+    if (!json_in_whole(v, &i)) return fields_wants(p, name, "a whole number", v);
     if (i < 0 || i > 20)
         return problem(p, PROBLEM_INVALID, name, "`%s` is %lld: must be from 0 to 20", name,
                        (long long)i);

@@ -118,7 +118,7 @@ bool prompts_ids(struct call *c, const json_t *list, const char *field, struct p
     if (!json_is_array(list)) return fields_wants(p, field, "an array of token ids", list);
     json_array_foreach(list, i, v)
     {
-        if (!fields_whole(v, &id) || id < 0 || id >= n_vocab)
+        if (!json_in_whole(v, &id) || id < 0 || id >= n_vocab)
             return problem(p, PROBLEM_INVALID, field, "`%s`: entry %zu is no token id", field, i);
         if (ids_push(ids, (int32_t)id))
             return problem(p, PROBLEM_MEMORY, NULL, "no memory for the prompt");
