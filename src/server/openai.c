@@ -178,10 +178,11 @@ json_t *openai_error(const struct problem *p, bool in_stream)
     const struct problem_form *f = &problem_forms[p->kind];
 
     (void)in_stream;
-    return json_pack("{s:{s:s, s:s, s:s?, s:s?}, s:s}", "error", "message", p->text, "type",
-                     f->type, "param", p->field[0] ? p->field : NULL, "code",
-                     p->kind == PROBLEM_NOT_FOUND ? "model_not_found" : NULL, "error_type",
-                     f->tgi_type);
+    return json_pack(
+        "{s:{s:s, s:s, s:s?, s:s?}, s:s}", "error", "message", p->text, "type", f->type, "param",
+        p->field[0] ? p->field : NULL, "code",
+        p->kind == PROBLEM_NOT_FOUND && strcmp(p->field, "model") == 0 ? "model_not_found" : NULL,
+        "error_type", f->tgi_type);
 }
 
 int openai_status(const struct problem *p)

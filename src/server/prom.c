@@ -207,7 +207,7 @@ static const char *const kinds[] = { "prefill", "decode", "mixed" };
 static const char *const ends[] = { "cancelled", "ok", "error", "rejected" };
 static const char *const classes[] = { "", "1xx", "2xx", "3xx", "4xx", "5xx" };
 static const char *const problems[] = {
-#define PROBLEM(kind, status, type, tgi_status, tgi_type) #kind + sizeof("PROBLEM_") - 1,
+#define PROBLEM(kind, status, type, tgi_status, tgi_type) &#kind[sizeof("PROBLEM_") - 1],
 #include "server/problem.def"
 #undef PROBLEM
 };
