@@ -161,7 +161,9 @@ threads() {
     mapfile -t list < <(unit_programs tsan "${THREADED[@]}")
     if setarch -R true 2>/dev/null; then prefix+=(setarch -R); fi
     build MODE=tsan "${list[@]}" build/tsan/brrr && programs "${prefix[@]}" -- "${list[@]}" &&
-        "${prefix[@]}" build/tsan/brrr run -m $TINY --raw -t 2 -n 20 -p "hello hello"
+        "${prefix[@]}" build/tsan/brrr run -m $TINY --raw -t 2 -n 20 -p "hello hello" &&
+        "${prefix[@]}" env BRRR="$PWD/build/tsan/brrr" $venv/bin/python -m pytest -p no:cacheprovider \
+            -q tests/api/test_server.py tests/api/test_habits.py -k "at_once or tokenize or probes"
 }
 
 # The debug build: no allocation after start, by whatever the engine does.

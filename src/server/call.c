@@ -46,9 +46,10 @@ static void call_free(struct call *c)
 
 /* --- in: body, preparation, jobs --- */
 
+/* Before it is prepared they are the preparing thread's, and nobody's to cancel. */
 static void cancel_jobs(struct call *c)
 {
-    for (int i = 0; c->job && i < c->n_prompt; i++)
+    for (int i = 0; c->computed && i < c->n_prompt; i++)
         if (!c->job[i].over) runner_cancel(server_runner(c->s), &c->job[i]);
 }
 
@@ -156,11 +157,17 @@ void call_drop(struct call *c)
     call_free(c);
 }
 
-void call_abort(struct call *c)
+static void stopping(struct call *c)
 {
     if (!c->problem.kind)
         problem(&c->problem, PROBLEM_LOADING, NULL, "the server is being stopped");
+}
+
+void call_abort(struct call *c)
+{
     c->failed = true;
+    if (c->t_ready == 0) return; /* call_prepared() tells */
+    stopping(c);
     cancel_jobs(c);
 }
 
@@ -226,6 +233,7 @@ static uint64_t salt_of(const struct call *c)
 void call_prepared(struct call *c)
 {
     c->t_ready = clock_now();
+    if (c->failed) stopping(c);
     if (c->x && !c->problem.kind && !c->made.p) server_has_room(c->s, c->n_prompt, &c->problem);
     if (!c->x || c->problem.kind) {
         tell_problem(c);
@@ -305,8 +313,7 @@ static void take_event(struct call *c, int i, const struct engine_event *ev)
         cancel_jobs(c);
         return;
     }
-    if (ev->finish == BRRR_FINISH_CANCELLED && !c->problem.kind)
-        problem(&c->problem, PROBLEM_LOADING, NULL, "the server is being stopped");
+    if (ev->finish == BRRR_FINISH_CANCELLED) stopping(c);
     if (!c->x || !c->ask->stream || c->failed) return;
     if (!c->began) begin_stream(c);
     if (c->x) c->d->piece(c, i, ev);
