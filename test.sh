@@ -163,7 +163,7 @@ threads() {
     build MODE=tsan "${list[@]}" build/tsan/brrr && programs "${prefix[@]}" -- "${list[@]}" &&
         "${prefix[@]}" build/tsan/brrr run -m $TINY --raw -t 2 -n 20 -p "hello hello" &&
         "${prefix[@]}" env BRRR="$PWD/build/tsan/brrr" $venv/bin/python -m pytest -p no:cacheprovider \
-            -q tests/api/test_server.py tests/api/test_habits.py -k "at_once or tokenize or probes"
+            -q tests/api/test_server.py tests/api/test_habits.py -k "at_once or probes"
 }
 
 # The debug build: no allocation after start, by whatever the engine does.
