@@ -206,7 +206,7 @@ def test_clients_that_leave_at_once(start_server):
     s = start_server()
     body = json.dumps({"prompt": "hello", "max_tokens": 40, "ignore_eos": True, "n": 3,
                        "stream": True}).encode()
-    for i in range(200):
+    for i in range(60):
         with socket.create_connection((s.host, s.port)) as c:
             c.sendall(POST + b"Content-Length: %d\r\n\r\n" % len(body) + body)
             time.sleep(0.0002 * (i % 5))
