@@ -259,14 +259,17 @@ step kernels kernels release
 step kernels-clang kernels release-clang-14
 step unit unit release
 step sim simulate release 20
-step pytest pytests build/release/brrr tests/cli tests/api tests/golden
+step pytest pytests build/release/brrr tests/cli tests/golden
+# Apart from those: a child's peak of memory, which they look at, begins at that of pytest's process.
+step api pytests build/release/brrr tests/api
 step page pytests build/release/brrr tests/page
 step build-asan build MODE=asan all unit kernels-test sim fuzz-bins
 step kernels-asan kernels asan
 step unit-asan unit asan
 step sim-asan simulate asan 10
 step replay replay
-step pytest-asan pytests build/asan/brrr tests/cli tests/api tests/golden --ignore=tests/golden/test_real.py
+step pytest-asan pytests build/asan/brrr tests/cli tests/golden --ignore=tests/golden/test_real.py
+step api-asan pytests build/asan/brrr tests/api
 # The real models compute for minutes where each load of a vector kernel is checked. The larger one
 # only with HEAVY=1 (make heavy).
 real_choice=(-k default_model)
