@@ -93,8 +93,8 @@ python_packages() {
 
 # Reads what /metrics says. Taken out of Debian's package, because installing that starts a
 # server; where it can not be had, the tests that need it are skipped and say so.
-promtool() {
-    if command -v promtool || [[ -x build/prometheus/usr/bin/promtool ]]; then return; fi
+unpack_promtool() {
+    if type -P promtool || [[ -x build/prometheus/usr/bin/promtool ]]; then return; fi
     mkdir -p build/prometheus
     (cd build/prometheus && apt-get -q download prometheus && dpkg-deb -x prometheus_*.deb . &&
         rm prometheus_*.deb) || echo "no promtool"
@@ -249,7 +249,7 @@ tools/install-packages "${PACKAGES[@]}" </dev/null || {
     exit 1
 }
 step python python_packages
-step promtool promtool
+step promtool unpack_promtool
 step models models
 step build build all unit kernels-test sim example
 step lint make lint
