@@ -260,7 +260,6 @@ step kernels-clang kernels release-clang-14
 step unit unit release
 step sim simulate release 20
 step pytest pytests build/release/brrr tests/cli tests/golden
-# Apart from those: a child's peak of memory, which they look at, begins at that of pytest's process.
 step api pytests build/release/brrr tests/api
 step page pytests build/release/brrr tests/page
 step build-asan build MODE=asan all unit kernels-test sim fuzz-bins
